@@ -1,0 +1,1 @@
+"""Hydra configuration: config.yaml and the groups data, trainer, tracking, runner, experiment."""

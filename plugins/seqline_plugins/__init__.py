@@ -1,0 +1,67 @@
+"""The contracts a plugin implements, and what it needs to do so.
+
+    from seqline_plugins import GatedCell, option
+
+Names are imported when they are first asked for, so that listing plugins stays light.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from seqline_plugins.architecture import Architecture, Kind, State
+    from seqline_plugins.cell import GatedCell, Own, StepCell, Timestep
+    from seqline_plugins.errors import PluginError, SeqlineError, ServiceError, UserError
+    from seqline_plugins.gate import Gate, block_diagonal, of_matrix
+    from seqline_plugins.options import NoOptions, option, slot
+    from seqline_plugins.recurrence import RecurrentStack
+    from seqline_plugins.sources import DataSource
+    from seqline_plugins.task import Encoding, Head, Inputs, Metric, Metrics, Task
+
+_HOME = {
+    "architecture": ("Architecture", "Kind", "State"),
+    "cell": ("GatedCell", "Own", "StepCell", "Timestep"),
+    "errors": ("PluginError", "SeqlineError", "ServiceError", "UserError"),
+    "gate": ("Gate", "block_diagonal", "of_matrix"),
+    "options": ("NoOptions", "option", "slot"),
+    "recurrence": ("RecurrentStack",),
+    "sources": ("DataSource",),
+    "task": ("Encoding", "Head", "Inputs", "Metric", "Metrics", "Task"),
+}
+_MODULE = {name: module for module, names in _HOME.items() for name in names}
+
+__all__ = [
+    "Architecture",
+    "DataSource",
+    "Encoding",
+    "Gate",
+    "GatedCell",
+    "Head",
+    "Inputs",
+    "Kind",
+    "Metric",
+    "Metrics",
+    "NoOptions",
+    "Own",
+    "PluginError",
+    "RecurrentStack",
+    "SeqlineError",
+    "ServiceError",
+    "State",
+    "StepCell",
+    "Task",
+    "Timestep",
+    "UserError",
+    "block_diagonal",
+    "of_matrix",
+    "option",
+    "slot",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE:
+        raise AttributeError(f"module 'seqline_plugins' has no attribute '{name}'")
+    return getattr(import_module(f"seqline_plugins.{_MODULE[name]}"), name)

@@ -1,0 +1,69 @@
+"""The architecture: how a sequence goes in and comes out, between a task's inputs and its head.
+
+It is built from cells by name and never sees a vocabulary.
+Letters: B batch, T time, I features per step, H features out.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, Literal, NamedTuple
+
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from seqline_plugins.options import NoOptions
+
+State = dict[str, Tensor]
+"""Everything carried from step to step: a flat dict of named tensors, rows of the batch first."""
+
+
+class Kind(NamedTuple):
+    """What goes in and what comes out; a task names the kinds it fits."""
+
+    input: Literal["sequence", "entity"]
+    output: Literal["aligned", "entity", "sequence"]
+
+
+class Architecture(nn.Module, ABC):
+    """A network over time; `kind` says what goes in and out, `output_size` is H.
+
+    A subclass is made as `cls(config, input_size, kernel)`: its checked `Config`, I, and the
+    kernel that its recurrences are to use ("auto" takes the fastest that serves).
+    """
+
+    Config: ClassVar[type] = NoOptions
+    kind: ClassVar[Kind]
+    output_size: int
+
+    def __init__(self, config: Any, input_size: int, kernel: str = "auto") -> None:
+        super().__init__()
+        self.config, self.input_size, self.kernel = config, input_size, kernel
+
+    @staticmethod
+    def is_causal(config: Any) -> bool:
+        """Say whether no output depends on a later input; asked before any data is read."""
+        return True
+
+    @abstractmethod
+    def forward(
+        self,
+        features: Float[Tensor, "B T I"],
+        lengths: Int[Tensor, "B"] | None = None,
+        state: State | None = None,
+    ) -> tuple[Tensor, State]:
+        """Return the hidden sequence (B, T, H) and the state after each row's last step."""
+
+    @abstractmethod
+    def initial_state(self, batch: int) -> State:
+        """Return the state before the first step."""
+
+    @abstractmethod
+    def step(
+        self, features_t: Float[Tensor, "B I"], state: State
+    ) -> tuple[Float[Tensor, "B H"], State]:
+        """Return the hidden features of one step and the state after it (causal ones only)."""
+
+    def reorder(self, state: State, rows: Int[Tensor, "R"]) -> State:
+        """Return the state of the chosen rows, in their order (a beam keeps, copies, drops)."""
+        return {name: tensor.index_select(0, rows) for name, tensor in state.items()}

@@ -1,0 +1,146 @@
+"""The cell: the equations of one timestep and nothing else.
+
+    class RNN(GatedCell):
+        gates = ("candidate",)
+        state = ("h",)
+
+        def equations(self, t):
+            return {"h": torch.tanh(t.x.candidate + t.h.candidate)}
+
+No loop, no matrix product of its own, no device, no masking: those belong to the host
+(`seqline_plugins.recurrence`), which is why it can make them fast.
+Letters: B batch, I input size, H hidden size.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from seqline_plugins.gate import Gate
+from seqline_plugins.options import NoOptions
+
+
+class Parts(Mapping[str, Tensor]):
+    """Tensors by name, read as attributes: `t.x.forget`, `t.state.c`; each (B, H)."""
+
+    def __init__(self, names: tuple[str, ...], of: Callable[[str], Tensor], what: str) -> None:
+        self._names, self._of, self._what = names, of, what
+
+    def __getitem__(self, name: str) -> Tensor:
+        if name not in self._names:
+            raise KeyError(name)
+        return self._of(name)
+
+    def __getattr__(self, name: str) -> Tensor:
+        if name.startswith("_") or name not in self._names:
+            raise AttributeError(f"no {self._what} '{name}'; there are: {', '.join(self._names)}")
+        return self._of(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+@dataclass(frozen=True)
+class Timestep:
+    """What the equations of one timestep may read.
+
+    x          of every gate the feed-forward part, W_F x_t + b
+    h          of every gate the recurrent part, W_R h_{t-1} (+ the recurrent bias)
+    state      the previous state, by the names the cell declares
+    own        the cell's own parameters, by the names it declares
+    input      x_t itself, (B, I)
+    recurrent  `t.recurrent("candidate", v)`: W_R v of that gate for another vector v, (B, H)
+    """
+
+    x: Parts
+    h: Parts
+    state: Parts
+    own: Parts
+    input: Float[Tensor, "B I"]
+    recurrent: Callable[[str, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Own:
+    """A parameter of the cell's own beside the gates (a peephole, a norm's gain), shape (H,).
+
+    `init` is its value at the start; None draws it as the weights are drawn.
+    """
+
+    init: float | None = None
+
+
+class GatedCell(ABC):
+    """A cell that is gates over linear maps: declares them and gives one timestep's equations.
+
+    `gates` and `state` name the gates in order and the state, whose first name is the output;
+    either may be a property that reads `self.config`. The state starts at zero.
+    `vendor` names the `torch.nn` layer with the same equations and gate order, if there is one:
+    "rnn_tanh", "rnn_relu", "lstm" or "gru".
+    """
+
+    Config: ClassVar[type] = NoOptions
+    gates: tuple[Gate | str, ...]
+    state: tuple[str, ...] = ("h",)
+    own: Mapping[str, Own] = {}
+    vendor: str | None = None
+
+    def __init__(self, config: Any = None) -> None:
+        self.config = self.Config() if config is None else config
+
+    @abstractmethod
+    def equations(self, t: Timestep) -> dict[str, Tensor]:
+        """Return the new state from the gates' parts and the previous state, each (B, H)."""
+
+
+class StepCell(nn.Module, ABC):
+    """A cell that is not gates over linear maps: any module of one timestep.
+
+    It gets everything but the fused kernels. `state` names the state, the output first;
+    `hidden_size` is the output's size.
+    """
+
+    Config: ClassVar[type] = NoOptions
+    state: tuple[str, ...] = ("h",)
+
+    def __init__(self, config: Any, input_size: int, hidden_size: int) -> None:
+        super().__init__()
+        self.config, self.input_size, self.hidden_size = config, input_size, hidden_size
+
+    @abstractmethod
+    def initial_state(self, batch: int) -> dict[str, Tensor]:
+        """Return the state before the first step, every tensor with `batch` rows."""
+
+    @abstractmethod
+    def forward(self, x_t: Float[Tensor, "B I"], state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return the state after x_t; its first name is the output, (B, H)."""
+
+
+def gates_of(cell: GatedCell) -> tuple[Gate, ...]:
+    """Return a cell's gates as `Gate`s, the plain names made full gates with one bias."""
+    return tuple(gate if isinstance(gate, Gate) else Gate(gate) for gate in cell.gates)
+
+
+def parameter_count(cell: GatedCell, input_size: int, hidden_size: int) -> int:
+    """Return the parameters of one layer in one direction, from the declared forms.
+
+    The parameter law: with full matrices and one bias, gates × (H × (I + H) + H).
+    """
+    total = len(cell.own) * hidden_size
+    for gate in gates_of(cell):
+        shape = gate.form.shape(hidden_size)
+        recurrent = 1 if shape is not None else 0
+        for size in shape or ():
+            recurrent *= size
+        biases = gate.bias + gate.recurrent_bias
+        total += hidden_size * input_size + recurrent + biases * hidden_size
+    return total

@@ -1,0 +1,203 @@
+"""The task: what is learned. Its data, encoding, trainable ends, metrics, baseline and samples.
+
+A task names its parts as classes; each part's source enters the digest of the stages that use
+it, so that changing a metric retrains nothing.
+Letters: B batch, T time, I features per step, H hidden features, C classes.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from seqline_plugins.architecture import Kind
+from seqline_plugins.options import NoOptions
+from seqline_plugins.sources import DataSource
+
+Example = dict[str, Any]
+"""One raw example as read from its source: plain lists, strings and numbers."""
+
+Batch = dict[str, Tensor]
+"""What the inputs and the head read; always has `lengths`, (B,)."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One figure: its name under `test/`, its direction, and whether it needs decoding."""
+
+    name: str
+    direction: Literal["higher", "lower"] = "higher"
+    needs_decoding: bool = False
+
+
+class Encoding(ABC):
+    """Turns raw examples into numbers and back; built from the training data, stored as JSON."""
+
+    @classmethod
+    @abstractmethod
+    def build(cls, examples: Iterable[Example], config: Any) -> Encoding:
+        """Learn vocabularies from the training examples."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Write the vocabularies as JSON into `folder`."""
+
+    @classmethod
+    @abstractmethod
+    def load(cls, folder: Path) -> Encoding:
+        """Read back what `save` wrote."""
+
+    @abstractmethod
+    def encode(self, examples: Sequence[Example]) -> EncodedSplit:
+        """Return the examples in numbers, ready to be batched."""
+
+    def describe(self) -> dict[str, int]:
+        """Return sizes worth showing: {"words": 9875, "tags": 17}."""
+        return {}
+
+
+class EncodedSplit(ABC):
+    """Examples in numbers: how long each is, and any of them as a padded batch."""
+
+    lengths: Sequence[int]
+
+    @abstractmethod
+    def batch(self, rows: Sequence[int]) -> Batch:
+        """Return the chosen rows as one padded batch."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Write the split as Arrow tables into `folder`."""
+
+    @classmethod
+    @abstractmethod
+    def load(cls, folder: Path) -> EncodedSplit:
+        """Open what `save` wrote, memory-mapped."""
+
+
+class Inputs(nn.Module, ABC):
+    """A task's trainable start: batch → features (B, T, I) and lengths (B,)."""
+
+    output_size: int
+
+    def __init__(self, config: Any, encoding: Any, kernel: str = "auto") -> None:
+        super().__init__()
+        self.config, self.encoding, self.kernel = config, encoding, kernel
+
+    @abstractmethod
+    def forward(self, batch: Batch) -> tuple[Float[Tensor, "B T I"], Int[Tensor, "B"]]:
+        """Return the features of every step and how many steps each row has."""
+
+
+class Head(nn.Module, ABC):
+    """A task's trainable end: hidden (B, T, H) → a distribution, with its loss and feedback."""
+
+    def __init__(self, config: Any, encoding: Any, input_size: int) -> None:
+        super().__init__()
+        self.config, self.encoding, self.input_size = config, encoding, input_size
+
+    @abstractmethod
+    def loss(self, hidden: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return the summed loss in nats and how many targets it sums over."""
+
+    @abstractmethod
+    def predict(self, hidden: Tensor) -> Tensor:
+        """Return the most probable outputs, one a step."""
+
+    def feedback(self, sample: Tensor) -> Batch:
+        """Return the next step's input from a sample (autoregressive tasks)."""
+        raise NotImplementedError(f"{type(self).__name__} feeds nothing back")
+
+
+class Metrics(ABC):
+    """Collects predictions over a split and gives the figures."""
+
+    def __init__(self, config: Any, encoding: Any) -> None:
+        self.config, self.encoding = config, encoding
+
+    @abstractmethod
+    def update(self, predicted: Tensor, batch: Batch) -> None:
+        """Add one batch of predictions."""
+
+    @abstractmethod
+    def compute(self) -> dict[str, float]:
+        """Return every declared metric by name."""
+
+    def pictures(self, folder: Path) -> list[Path]:
+        """Draw what a person should see (a confusion matrix) and return the files."""
+        return []
+
+    def tables(self) -> dict[str, list[dict[str, Any]]]:
+        """Return longer results by name, each a list of rows (a score per tag)."""
+        return {}
+
+
+class Task(ABC):
+    """What is learned; made from its checked `Config`.
+
+    kinds      the architectures' kinds it fits
+    metrics    the figures it reports, `primary` the one that chooses the best model
+    decodes    whether it generates sequences (metrics such as BLEU need that)
+    online     is an option of its `Config` if it can be asked to work without look-ahead
+    """
+
+    Config: ClassVar[type] = NoOptions
+    kinds: ClassVar[tuple[Kind, ...]]
+    metrics: ClassVar[tuple[Metric, ...]]
+    primary: ClassVar[str]
+    decodes: ClassVar[bool] = False
+
+    encoding: ClassVar[type[Encoding]]
+    split: ClassVar[type[EncodedSplit]]
+    inputs: ClassVar[type[Inputs]]
+    head: ClassVar[type[Head]]
+    scoring: ClassVar[type[Metrics]]
+
+    def __init__(self, config: Any = None) -> None:
+        self.config = self.Config() if config is None else config
+
+    @abstractmethod
+    def read(self, data: DataSource) -> dict[str, list[Example]]:
+        """Return the raw examples of `train`, `validation` and `test`.
+
+        Raises `UserError` naming file and line for what cannot be read.
+        """
+
+    @abstractmethod
+    def fingerprint(self, data: DataSource) -> dict[str, Any]:
+        """Return what determines the data without parsing it: file digests, package versions.
+
+        Raises `UserError` for a source that is not there.
+        """
+
+    def warnings(self, splits: Mapping[str, Sequence[Example]]) -> list[str]:
+        """Return what a person should know about the data (a leak between splits)."""
+        return []
+
+    @abstractmethod
+    def baseline(self, splits: Mapping[str, Sequence[Example]]) -> dict[str, float]:
+        """Return trivial baselines on the test split, `primary` among them."""
+
+    @abstractmethod
+    def parse(self, lines: Iterable[str], place: str) -> list[Example]:
+        """Read what a user gives `seqline predict`, a file's lines or standard input's."""
+
+    @abstractmethod
+    def render(self, examples: Sequence[Example], predicted: Sequence[Sequence[Any]]) -> str:
+        """Return predictions as text in the format that `parse` read."""
+
+    @abstractmethod
+    def decode(self, predicted: Tensor, batch: Batch) -> list[list[Any]]:
+        """Return predictions in the task's own words, one list a row, padding left out."""
+
+    @abstractmethod
+    def samples(
+        self, examples: Sequence[Example], predicted: Sequence[Sequence[Any]]
+    ) -> list[str]:
+        """Return a few examples as a person would want to see them, mistakes marked."""

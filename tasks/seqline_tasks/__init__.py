@@ -1,0 +1,1 @@
+"""The built-in tasks, one module or folder each, over the shared data and metric code."""
