@@ -2,32 +2,54 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, distributions
+from pathlib import Path
 from typing import Any
 
-from seqline_plugins.errors import PluginError, unknown
+from seqline_plugins.errors import PluginError, nearest
 
 GROUPS = {
     "cell": "seqline.cells",
     "architecture": "seqline.architectures",
     "task": "seqline.tasks",
 }
+RESERVED = "name"
+"""The key under which the configuration names the plugin; no option may be called so."""
 
 
 def installed(kind: str) -> Mapping[str, tuple[EntryPoint, ...]]:
     """Return every name of a kind with its entry points (two under one name is an error later)."""
-    return _installed(GROUPS[kind], tuple(sys.path))
+    return _installed(tuple(sys.path))[kind]
 
 
 @cache
-def _installed(group: str, path: tuple[str, ...]) -> Mapping[str, tuple[EntryPoint, ...]]:
-    found: dict[str, tuple[EntryPoint, ...]] = {}
-    for entry in entry_points(group=group):
-        found[entry.name] = (*found.get(entry.name, ()), entry)
-    return dict(sorted(found.items()))
+def _installed(path: tuple[str, ...]) -> dict[str, dict[str, tuple[EntryPoint, ...]]]:
+    found: dict[str, dict[str, tuple[EntryPoint, ...]]] = {kind: {} for kind in GROUPS}
+    kinds = {group: kind for kind, group in GROUPS.items()}
+    for entry in _entry_points(frozenset(kinds)):
+        names = found[kinds[entry.group]]
+        names[entry.name] = (*names.get(entry.name, ()), entry)
+    return {kind: dict(sorted(names.items())) for kind, names in found.items()}
+
+
+def _entry_points(groups: frozenset[str]) -> Iterator[EntryPoint]:
+    """Give the entry points of some groups; a distribution with broken metadata has none.
+
+    Of a distribution that is twice on the path the first counts, as everywhere in Python.
+    """
+    seen: set[str] = set()
+    for distribution in distributions():
+        try:
+            entries = [entry for entry in distribution.entry_points if entry.group in groups]
+        except Exception:  # broken metadata raises whatever its parser raises
+            continue
+        if entries and (name := origin_of(distribution)[0].lower()) not in seen:
+            seen.add(name)
+            yield from entries
 
 
 def find(kind: str, name: str) -> EntryPoint:
@@ -38,7 +60,9 @@ def find(kind: str, name: str) -> EntryPoint:
     group, plugins = GROUPS[kind], installed(kind)
     entries = plugins.get(name, ())
     if not entries:
-        raise PluginError(unknown(kind, name, plugins), group=group, name=name)
+        known = ", ".join(plugins) or "none"
+        reason = f"there is none of this name.{nearest(name, plugins)} Installed: {known}."
+        raise PluginError(reason, group=group, name=name)
     if len(entries) > 1:
         owners = " and ".join(f"{distribution_of(entry)} ({entry.value})" for entry in entries)
         reason = f"two plugins have this name, {owners}; uninstall one."
@@ -49,24 +73,43 @@ def find(kind: str, name: str) -> EntryPoint:
 def load(kind: str, name: str) -> type[Any]:
     """Import the one plugin of that name and return its class.
 
-    Raises `PluginError`, with the cause, when it cannot be imported or is not of its kind.
+    Raises `PluginError`, with the cause, when it cannot be imported, is not of its kind, or its
+    `Config` is no dataclass.
     """
     entry = find(kind, name)
+    if EntryPoint.pattern.match(entry.value) is None:
+        raise _refusal(kind, entry, "its target is not written as 'module:Class'.")
     try:
         plugin = entry.load()
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # a plugin may even call sys.exit when it is imported
-        raise _refusal(kind, entry, f"{type(error).__name__}: {error}") from error
+        cause = " ".join(str(error).split())
+        raise _refusal(kind, entry, f"{type(error).__name__}: {cause}") from error
     if not (isinstance(plugin, type) and issubclass(plugin, _contracts(kind))):
         wanted = " or ".join(contract.__name__ for contract in _contracts(kind))
         raise _refusal(kind, entry, f"found {plugin!r}, expected a subclass of {wanted}.")
+    options = getattr(plugin, "Config", None)
+    if not (isinstance(options, type) and dataclasses.is_dataclass(options)):
+        raise _refusal(kind, entry, f"its Config is {options!r}, expected a dataclass.")
+    if RESERVED in {field.name for field in dataclasses.fields(options)}:
+        raise _refusal(kind, entry, f"an option is called '{RESERVED}', which is reserved.")
     return plugin
 
 
 def distribution_of(entry: EntryPoint) -> str:
     """Return "name version" of the distribution that brings an entry point."""
-    return f"{entry.dist.name} {entry.dist.version}" if entry.dist else "unknown distribution"
+    return " ".join(origin_of(entry.dist)) if entry.dist else "unknown distribution"
+
+
+def origin_of(distribution: Distribution | None) -> tuple[str, str]:
+    """Return a distribution's name and version; its folder and "?" where it has no metadata."""
+    if distribution is None:
+        return "unknown", "?"
+    try:
+        return distribution.metadata["Name"], distribution.metadata["Version"]
+    except (KeyError, TypeError, ValueError):
+        return Path(str(getattr(distribution, "_path", "unknown"))).name, "?"
 
 
 def _refusal(kind: str, entry: EntryPoint, reason: str) -> PluginError:

@@ -12,14 +12,14 @@ The type, the range and the choices are checked when the configuration is compos
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from omegaconf import MISSING, OmegaConf
-from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from seqline_plugins.errors import UserError, nearest
+from seqline_plugins.ranges import expected, fits, spelled
 
 INHERIT = "inherit"
 
@@ -37,14 +37,19 @@ def option(
     high: float | None = None,
     above: float | None = None,
     choices: Sequence[str] | None = None,
+    length: int | None = None,
 ) -> Any:
     """Declare one option of a `Config` dataclass.
 
     `low` and `high` are inclusive bounds, `above` an exclusive lower one; `choices` lists the
-    words a string may be. A default of `None` makes the bounds apply to given values only.
+    words a string may be; `length` says how many values a list has, to each of which the rest
+    applies. A default of `None` makes them apply to given values only.
     """
-    limits = {"low": low, "high": high, "above": above, "choices": choices}
-    metadata = {"help": help, **{name: bound for name, bound in limits.items() if bound is not None}}
+    limits = {"low": low, "high": high, "above": above, "choices": choices, "length": length}
+    metadata = {
+        "help": help,
+        **{name: bound for name, bound in limits.items() if bound is not None},
+    }
     if isinstance(default, list | dict):
         return dataclasses.field(default_factory=lambda: type(default)(default), metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
@@ -64,9 +69,10 @@ def slots(config: type) -> dict[str, str]:
     """Return {field: group} for every slot of a `Config`, nested ones as `outer.inner`."""
     found: dict[str, str] = {}
     for field in dataclasses.fields(config):
+        inner: Any = field.default_factory
         if "slot" in field.metadata:
             found[field.name] = field.metadata["slot"]
-        elif (inner := _nested(field)) is not None:
+        elif isinstance(inner, type) and dataclasses.is_dataclass(inner):
             found |= {f"{field.name}.{name}": group for name, group in slots(inner).items()}
     return found
 
@@ -74,70 +80,91 @@ def slots(config: type) -> dict[str, str]:
 def build_config(config: type, values: Mapping[str, Any], where: str) -> Any:
     """Make a checked instance of the dataclass `config` from plain values.
 
-    Raises `UserError`, naming `where.key`, for an unknown key, a wrong type, a value out of range.
+    Raises `UserError`, naming `where.key`, for an unknown key, a missing or mistyped value, a
+    value out of range, and for what the dataclass itself refuses with a `ValueError`.
     """
+    _check_keys(config, values, where)
     try:
         merged = OmegaConf.merge(OmegaConf.structured(config), dict(values))
         made = OmegaConf.to_object(merged)
-    except ConfigKeyError as error:
-        key = str(error.full_key or error.key)
-        known = [field.name for field in dataclasses.fields(config)]
-        raise UserError(
-            f"{where}.{key}: there is no such option.{nearest(key.split('.')[-1], known)} "
-            f"Options of {where}: {', '.join(known) or 'none'}."
-        ) from error
+    except MissingMandatoryValue as error:
+        place = f"{where}.{error.full_key}"
+        raise UserError(f"{place}: needs a value, {_wanted(config, error.full_key)}.") from error
     except OmegaConfBaseException as error:
-        first = str(error).splitlines()[0]
-        raise UserError(f"{where}.{error.full_key}: {first}") from error
+        raise UserError(_mistyped(config, values, where, error)) from error
+    except ValueError as error:
+        raise UserError(f"{where}: {error}") from error
     check_ranges(made, where)
     return made
 
 
 def check_ranges(config: Any, where: str) -> None:
     """Raise `UserError` for the first value outside what its `option` declares."""
+    hints = get_type_hints(type(config))
     for field in dataclasses.fields(config):
         value, place = getattr(config, field.name), f"{where}.{field.name}"
         if dataclasses.is_dataclass(value):
             check_ranges(value, place)
-        elif value is not None:
-            _check_value(value, field.metadata, place)
+        elif value is not None and not fits(value, field.metadata):
+            near = nearest(str(value), field.metadata.get("choices", ()))
+            wanted = expected(hints[field.name], field.metadata)
+            raise UserError(f"{place}: found {spelled(value)}, expected {wanted}.{near}")
 
 
-def _check_value(value: Any, limits: Mapping[str, Any], place: str) -> None:
-    choices = limits.get("choices")
-    if choices is not None and value not in choices:
-        raise UserError(
-            f"{place}: found '{value}', expected one of {', '.join(choices)}."
-            f"{nearest(str(value), choices)}"
-        )
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return
-    if isinstance(value, float) and not math.isfinite(value):
-        raise UserError(f"{place}: found {value}, expected a finite number.")
-    low, high, above = limits.get("low"), limits.get("high"), limits.get("above")
-    if (
-        (low is not None and value < low)
-        or (high is not None and value > high)
-        or (above is not None and value <= above)
-    ):
-        raise UserError(f"{place}: found {value}, expected {describe_range(limits)}.")
-
-
-def describe_range(limits: Mapping[str, Any]) -> str:
-    """Say a range in words: "at least 1", "between 0 and 0.99", "more than 0"."""
-    low, high, above = limits.get("low"), limits.get("high"), limits.get("above")
-    if low is not None and high is not None:
-        return f"between {low} and {high}"
-    parts = [
-        f"at least {low}" if low is not None else "",
-        f"more than {above}" if above is not None else "",
-        f"at most {high}" if high is not None else "",
-    ]
-    return " and ".join(part for part in parts if part) or "anything"
-
-
-def _nested(field: dataclasses.Field[Any]) -> type | None:
-    factory = field.default_factory
-    if isinstance(factory, type) and dataclasses.is_dataclass(factory):
-        return factory
+def nested_options(hint: Any) -> type | None:
+    """Return the dataclass that a field's type names, `Inner` or `Inner | None`, if it does."""
+    for candidate in (hint, *get_args(hint)):
+        if isinstance(candidate, type) and dataclasses.is_dataclass(candidate):
+            return candidate
     return None
+
+
+def _check_keys(config: type, values: Mapping[str, Any], where: str) -> None:
+    """Refuse the first key that is no option, in `config` or in an inner group of options."""
+    fields = {field.name: field for field in dataclasses.fields(config)}
+    hints = get_type_hints(config)
+    for key, value in values.items():
+        place = f"{where}.{key}"
+        if key not in fields:
+            raise UserError(
+                f"{place}: there is no such option.{nearest(str(key), fields)} "
+                f"Options of {where}: {', '.join(fields) or 'none'}."
+            )
+        inner, group = nested_options(hints[key]), fields[key].metadata.get("slot")
+        if isinstance(value, Mapping):
+            if inner is not None:
+                _check_keys(inner, value, place)
+        elif group is not None:
+            raise UserError(
+                f"{place}: found {spelled(value)}, expected a choice of {group}: "
+                f"{group}@{place}={value}"
+            )
+        elif inner is not None and value is not None:
+            names = ", ".join(f"{place}.{field.name}" for field in dataclasses.fields(inner))
+            raise UserError(f"{place}: found {spelled(value)}, but it is a group of keys: {names}.")
+
+
+def _mistyped(
+    config: type, values: Mapping[str, Any], where: str, error: OmegaConfBaseException
+) -> str:
+    """Say which value has the wrong type and what was expected there."""
+    key = str(error.full_key or error.key or "")
+    found: Any = values
+    for part in key.split("[")[0].split("."):
+        if not (isinstance(found, Mapping) and part in found):
+            return f"{where}.{key}: {str(error).splitlines()[0]}"
+        found = found[part]
+    place = f"{where}.{key.split('[')[0]}"
+    return f"{place}: found {spelled(found)}, expected {_wanted(config, key)}."
+
+
+def _wanted(config: type, key: str | None) -> str:
+    """Return in words what the option at a dotted key expects."""
+    *outer, last = (key or "").split("[")[0].split(".")
+    for part in outer:
+        inner = nested_options(get_type_hints(config)[part])
+        if inner is None:
+            return "something else"
+        config = inner
+    metadata = {field.name: field.metadata for field in dataclasses.fields(config)}
+    return expected(get_type_hints(config)[last], metadata[last])
