@@ -82,20 +82,37 @@ class Own:
 class GatedCell(ABC):
     """A cell that is gates over linear maps: declares them and gives one timestep's equations.
 
-    `gates` and `state` name the gates in order and the state, whose first name is the output;
-    either may be a property that reads `self.config`. The state starts at zero.
-    `vendor` names the `torch.nn` layer with the same equations and gate order, if there is one:
-    "rnn_tanh", "rnn_relu", "lstm" or "gru".
+    `gates`, `state`, `own` and `vendor` may be plain class attributes, as above, or properties
+    that read `self.config`.
     """
 
     Config: ClassVar[type] = NoOptions
-    gates: tuple[Gate | str, ...]
-    state: tuple[str, ...] = ("h",)
-    own: Mapping[str, Own] = {}
-    vendor: str | None = None
 
     def __init__(self, config: Any = None) -> None:
         self.config = self.Config() if config is None else config
+
+    @property
+    @abstractmethod
+    def gates(self) -> tuple[Gate | str, ...]:
+        """The gates in order; a plain name is a full gate with one bias."""
+
+    @property
+    def state(self) -> tuple[str, ...]:
+        """The names of the state, the output first; it starts at zero."""
+        return ("h",)
+
+    @property
+    def own(self) -> Mapping[str, Own]:
+        """The cell's own parameters by name."""
+        return {}
+
+    @property
+    def vendor(self) -> str | None:
+        """The `torch.nn` layer with the same equations and gate order, if there is one.
+
+        One of "rnn_tanh", "rnn_relu", "lstm", "gru".
+        """
+        return None
 
     @abstractmethod
     def equations(self, t: Timestep) -> dict[str, Tensor]:

@@ -1,0 +1,61 @@
+"""The reference loop: one step after the other, as the equations say. It is the specification.
+
+Everything faster must equal it in outputs and gradients.
+Letters: B batch, T time, I input size, H hidden size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from seqline_plugins.cell import GatedCell, StepCell
+from seqline_plugins.recurrence.weights import GateWeights
+
+State = dict[str, Tensor]
+
+
+def run_gated(
+    cell: GatedCell,
+    weights: GateWeights,
+    x: Float[Tensor, "B T I"],
+    lengths: Int[Tensor, "B"] | None,
+    state: State,
+) -> tuple[Float[Tensor, "B T H"], State]:
+    """Run a gated cell over time; outputs past a row's length are zero, its state stands still."""
+    fed = weights.feed_forward(x)
+
+    def step(t: int, state: State) -> State:
+        return cell.equations(weights.timestep(x[:, t], fed[:, t], state))
+
+    return _loop(step, x.shape[1], lengths, state)
+
+
+def run_step_cell(
+    cell: StepCell,
+    x: Float[Tensor, "B T I"],
+    lengths: Int[Tensor, "B"] | None,
+    state: State,
+) -> tuple[Float[Tensor, "B T H"], State]:
+    """Run a step cell over time, as `run_gated` does a gated one."""
+    return _loop(lambda t, state: cell(x[:, t], state), x.shape[1], lengths, state)
+
+
+def _loop(
+    step: Callable[[int, State], State], steps: int, lengths: Tensor | None, state: State
+) -> tuple[Tensor, State]:
+    output_name = next(iter(state))
+    outputs: list[Tensor] = []
+    for t in range(steps):
+        new = step(t, state)
+        if lengths is None:
+            state = {name: new[name] for name in state}
+            outputs.append(state[output_name])
+        else:
+            valid = (lengths > t).unsqueeze(-1)
+            state = {name: torch.where(valid, new[name], state[name]) for name in state}
+            outputs.append(state[output_name] * valid)
+    return torch.stack(outputs, dim=1), state
