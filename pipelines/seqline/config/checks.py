@@ -1,0 +1,167 @@
+"""What is refused when a configuration is composed, before any data is read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from numbers import Real
+from typing import Any
+
+from seqline.config.plugins import made
+from seqline_plugins.discovery import installed, load
+from seqline_plugins.errors import PluginError, UserError, nearest
+from seqline_plugins.ranges import spelled
+
+DEFAULT_BATCH = 32
+DECODING_METRICS = ("bleu", "chrf", "rouge", "rouge_1", "rouge_2", "rouge_l", "ter")
+"""Figures that compare generated text; only a task that decodes can have them."""
+
+SOURCE_KEYS = {
+    "builtin": (),
+    "hub": ("repo", "subset", "revision"),
+    "files": ("train", "validation", "test", "file"),
+}
+"""The keys of `data` that only one source reads."""
+
+Tree = dict[str, Any]
+
+
+def refuse_contradictions(config: Tree) -> None:
+    """Raise `UserError` for parts that do not fit each other; fill in the batch size."""
+    task, task_options = made("task", config["task"], "task")
+    architecture, options = made("architecture", config["architecture"], "architecture")
+    _check_kind(config, task, architecture)
+    _check_metric(config, task)
+    _check_online(config, task_options, architecture, options)
+    _check_trainer(config["trainer"])
+    _check_data(config["data"])
+
+
+def _check_kind(config: Tree, task: Any, architecture: Any) -> None:
+    if architecture.kind in task.kinds:
+        return
+    fitting = [name for name in installed("architecture") if _fits(task, name)]
+    wanted = " or ".join(f"{kind.input} → {kind.output}" for kind in task.kinds)
+    raise UserError(
+        f"architecture={config['architecture']['name']} does not fit "
+        f"task={config['task']['name']}: it is {architecture.kind.input} → "
+        f"{architecture.kind.output}, the task needs {wanted}. "
+        f"Architectures that fit: {', '.join(fitting) or 'none installed'}."
+    )
+
+
+def _fits(task: Any, name: str) -> bool:
+    try:
+        return load("architecture", name).kind in task.kinds
+    except PluginError:
+        return False
+
+
+def _check_metric(config: Tree, task: Any) -> None:
+    asked, name = config["metrics"]["primary"], config["task"]["name"]
+    metrics = {metric.name: metric for metric in task.metrics}
+    if asked is None:
+        return
+    decoding = asked.lower() in DECODING_METRICS
+    if asked in metrics:
+        decoding = metrics[asked].needs_decoding
+    if decoding and not task.decodes:
+        why = f"'{asked}' scores generated text, which task={name} does not make."
+    elif asked not in metrics:
+        why = f"task={name} has no metric '{asked}'.{nearest(asked, metrics)}"
+    else:
+        return
+    raise UserError(f"metrics.primary: {why} Its metrics: {', '.join(metrics)}.")
+
+
+def _check_online(config: Tree, task_options: Any, architecture: Any, options: Any) -> None:
+    if not getattr(task_options, "online", False) or architecture.is_causal(options):
+        return
+    name = config["architecture"]["name"]
+    remedy = (
+        "Set architecture.bidirectional=false."
+        if getattr(options, "bidirectional", False)
+        else "Choose one that reads forward only."
+    )
+    raise UserError(
+        f"task.online=true allows no look-ahead, but architecture={name} reads later inputs "
+        f"as it is set. {remedy}"
+    )
+
+
+def _check_trainer(trainer: Tree) -> None:
+    size, tokens = trainer["batch_size"], trainer["batch_tokens"]
+    if size is not None and tokens is not None:
+        raise UserError(
+            f"trainer.batch_tokens: found {tokens} beside trainer.batch_size={size}, expected one "
+            f"of the two; set the other to null: trainer.batch_size=null."
+        )
+    if size is None and tokens is None:
+        trainer["batch_size"] = DEFAULT_BATCH
+    bounds = ("max_epochs", "max_steps", "max_minutes")
+    if all(trainer[bound] is None for bound in bounds):
+        raise UserError(
+            "trainer.max_epochs: found null, and max_steps and max_minutes are null too, so the "
+            "training would never end; set one of them."
+        )
+    if not re.fullmatch(r"auto|cpu|mps|(cuda|xpu)(:\d+)?", trainer["device"]):
+        words = ("auto", "cpu", "cuda", "mps", "xpu")
+        raise UserError(
+            f"trainer.device: found '{trainer['device']}', expected auto, cpu, cuda, cuda:1, mps "
+            f"or xpu.{nearest(trainer['device'], words)}"
+        )
+
+
+def _check_data(data: Tree) -> None:
+    source = data["source"]
+    for other, keys in SOURCE_KEYS.items():
+        for key in keys:
+            if other != source and data[key] is not None:
+                raise UserError(
+                    f"data.{key}: found {spelled(data[key])}, but data={source} does not read it; "
+                    f"it belongs to data={other}. Write data={other} data.{key}=…"
+                )
+    if source == "files":
+        _check_files(data)
+    _check_split(data["split"])
+
+
+def _check_files(data: Mapping[str, Any]) -> None:
+    parts = ("train", "validation", "test")
+    for key in (*parts, "file"):
+        if not _is_path(data[key]):
+            found = spelled(data[key])
+            raise UserError(f"data.{key}: found {found}, expected a path, a glob or a list.")
+    given = [key for key in parts if data[key] is not None]
+    if data["file"] is not None and given:
+        raise UserError(
+            f"data.{given[0]}: found beside data.file, which is split by itself; give either "
+            "data.train, data.validation and data.test, or data.file."
+        )
+    if data["file"] is None and data["train"] is None:
+        raise UserError(
+            "data.train: data=files needs a file to train on: data.train=PATH with data.test=PATH, "
+            "or one file that is split, data.file=PATH."
+        )
+
+
+def _is_path(value: Any) -> bool:
+    if isinstance(value, list):
+        return bool(value) and all(isinstance(one, str) and one for one in value)
+    return value is None or (isinstance(value, str) and value != "")
+
+
+def _check_split(split: Any) -> None:
+    if split is None:
+        return
+    numbers = isinstance(split, list) and all(
+        isinstance(one, Real) and not isinstance(one, bool) and one >= 0 for one in split
+    )
+    if numbers and len(split) == 3 and split[0] > 0:
+        whole = all(isinstance(one, int) for one in split)
+        if whole or abs(sum(split) - 1) < 1e-6:
+            return
+    raise UserError(
+        f"data.split: found {spelled(split)}, expected three shares that add up to 1 or three row "
+        "counts, for train, validation and test: data.split=[0.8,0.1,0.1]."
+    )

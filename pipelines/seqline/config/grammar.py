@@ -1,0 +1,77 @@
+"""Reading overrides: Hydra's grammar, with messages for a person instead of a parser's."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, OverrideType, Sweep
+from hydra.errors import HydraException
+
+from seqline_plugins.errors import UserError
+
+EXAMPLE = "architecture.hidden_size=512"
+
+
+def parse(texts: Sequence[str]) -> list[Override]:
+    """Return the overrides that `run` takes: each `key=value`, one value a key.
+
+    Raises `UserError` for what is no override, for several values of one key (a sweep) and for
+    Hydra's prefixes `+` and `~`, which nothing here needs.
+    """
+    parser = OverridesParser.create()
+    return [_parse_one(parser, text) for text in texts]
+
+
+def _parse_one(parser: OverridesParser, text: str) -> Override:
+    if "=" not in text:
+        raise UserError(f"{text}: expected key=value, as in {EXAMPLE}.")
+    key = text.split("=", 1)[0]
+    try:
+        override = parser.parse_overrides([text])[0]
+    except HydraException as error:
+        raise UserError(_ungrammatical(parser, text)) from error
+    if override.type is not OverrideType.CHANGE:
+        bare = key.lstrip("+~")
+        raise UserError(f"{text}: expected key=value without '{key[: -len(bare)]}', as in {bare}=…")
+    if override.is_sweep_override():
+        raise UserError(_several(override, key, text))
+    return override
+
+
+def _several(override: Override, key: str, text: str) -> str:
+    value = override._value
+    given = text.split("=", 1)[1]
+    first = given.split(",")[0] if isinstance(value, Sweep) and "(" not in given else "…"
+    return (
+        f"{key}: found several values, '{given}', expected one, as in {key}={first}. "
+        f"One run trains one model; a list is written {key}=[a,b], a text with a comma in quotes."
+    )
+
+
+def _ungrammatical(parser: OverridesParser, text: str) -> str:
+    """Say that the text cannot be read, and which spelling of it can."""
+    key, value = text.split("=", 1)
+    for spelling in _spellings(key, value):
+        try:
+            parser.parse_overrides([spelling])
+        except HydraException:
+            continue
+        return (
+            f"{key}: the value {value} has signs or letters that need quotes. "
+            f"Write {shlex.quote(spelling)}"
+        )
+    return f"{text}: cannot be read as key=value, as in {EXAMPLE}."
+
+
+def _spellings(key: str, value: str) -> Iterator[str]:
+    """Give ways to write a value that the grammar may take, the plainest first."""
+    bare = value.strip("\"'")
+    if bare.startswith("~"):
+        bare = str(Path(bare).expanduser())
+        yield f"{key}={bare}"
+    for quote in ('"', "'"):
+        escaped = bare.replace("\\" + quote, quote).replace(quote, "\\" + quote)
+        yield f"{key}={quote}{escaped}{quote}"

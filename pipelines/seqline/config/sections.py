@@ -1,0 +1,91 @@
+"""The configuration's own sections: every key with its type, range, default and meaning.
+
+The YAML files in `seqline_conf` show the same keys and defaults; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from seqline_plugins.options import option
+from seqline_plugins.sources import DataSource
+
+
+@dataclass
+class Trainer:
+    """How the model is trained, and on what machine."""
+
+    max_epochs: int | None = option(10, "stop after so many passes over the data", low=1)
+    max_steps: int | None = option(None, "stop after so many updates", low=1)
+    max_minutes: float | None = option(None, "stop after so many minutes of training", above=0)
+    batch_size: int | None = option(None, "sequences in a batch; 32 if no size is given", low=1)
+    batch_tokens: int | None = option(None, "tokens in a batch, instead of batch_size", low=1)
+    optimizer: str = option("adam", "how weights move", choices=("adam", "adamw", "sgd"))
+    lr: float = option(0.001, "the highest learning rate", above=0)
+    betas: list[float] = option(  # noqa: RUF009  (a field with a factory)
+        [0.9, 0.999], "Adam's two decays", low=0, high=0.9999999, length=2
+    )
+    weight_decay: float = option(0.0, "pull of the weights towards zero", low=0)
+    momentum: float = option(0.0, "SGD's momentum", low=0, high=0.9999999)
+    warmup_steps: int = option(0, "updates over which the rate rises from zero", low=0)
+    schedule: str = option(
+        "constant", "the rate after warm-up", choices=("constant", "linear", "cosine")
+    )
+    clip_norm: float | None = option(5.0, "largest norm of the gradient", above=0)
+    accumulate: int = option(1, "batches whose gradients make one update", low=1)
+    patience: int | None = option(None, "stop after so many epochs without a better score", low=1)
+    average: float | None = option(
+        None, "decay of a running average of the weights, kept where better", above=0, high=0.999999
+    )
+    precision: str = option("32", "bits of the arithmetic", choices=("32", "bf16"))
+    checkpoint_minutes: float = option(5.0, "minutes between checkpoints", above=0)
+    validate_every: float = option(1.0, "epochs between validations, fractions allowed", above=0)
+    seed: int = option(0, "weights, dropout and the order of batches", low=0, high=2**32 - 1)
+    device: str = option("auto", "auto, cpu, cuda, cuda:1, mps")
+    threads: int | None = option(None, "processor threads; null takes all", low=1)
+    kernel: str = option(
+        "auto", "who computes the recurrence", choices=("auto", "reference", "vendor")
+    )
+
+
+@dataclass
+class Loss:
+    """What is minimized."""
+
+    label_smoothing: float = option(
+        0.0, "share of the target spread over all classes", low=0, high=0.99
+    )
+
+
+@dataclass
+class MetricChoice:
+    """Which figures count."""
+
+    primary: str | None = option(None, "chooses the best model; null is the task's own")
+
+
+@dataclass
+class Tracking:
+    """What the run leaves in MLflow."""
+
+    experiment: str | None = option(None, "the experiment's name; null is the task's name")
+    run_name: str | None = option(None, "the run's name; null is architecture, cell and seed")
+    register: bool = option(True, "add the model to the registry under the task's name")
+
+
+@dataclass
+class Runner:
+    """Where the work is done."""
+
+    name: str = option("local", "this machine", choices=("local",))
+
+
+SECTIONS: dict[str, type] = {
+    "data": DataSource,
+    "trainer": Trainer,
+    "loss": Loss,
+    "metrics": MetricChoice,
+    "tracking": Tracking,
+    "runner": Runner,
+}
+"""Every section by its key; beside them stand the plugins: task, architecture, cell."""
