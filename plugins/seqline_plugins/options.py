@@ -19,7 +19,7 @@ from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from seqline_plugins.errors import UserError, nearest
-from seqline_plugins.ranges import expected, fits, spelled
+from seqline_plugins.ranges import expected, fits, spelled, spelled_short
 
 INHERIT = "inherit"
 
@@ -77,13 +77,14 @@ def slots(config: type) -> dict[str, str]:
     return found
 
 
-def build_config(config: type, values: Mapping[str, Any], where: str) -> Any:
+def build_config(config: type, values: Mapping[str, Any], where: str, owner: str = "") -> Any:
     """Make a checked instance of the dataclass `config` from plain values.
 
+    `where` is the place of the values, `owner` whose options they are (`cell=lstm`).
     Raises `UserError`, naming `where.key`, for an unknown key, a missing or mistyped value, a
     value out of range, and for what the dataclass itself refuses with a `ValueError`.
     """
-    _check_keys(config, values, where)
+    _check_keys(config, values, where, owner or where)
     try:
         merged = OmegaConf.merge(OmegaConf.structured(config), dict(values))
         made = OmegaConf.to_object(merged)
@@ -108,7 +109,7 @@ def check_ranges(config: Any, where: str) -> None:
         elif value is not None and not fits(value, field.metadata):
             near = nearest(str(value), field.metadata.get("choices", ()))
             wanted = expected(hints[field.name], field.metadata)
-            raise UserError(f"{place}: found {spelled(value)}, expected {wanted}.{near}")
+            raise UserError(f"{place}: found {spelled_short(value)}, expected {wanted}.{near}")
 
 
 def nested_options(hint: Any) -> type | None:
@@ -119,21 +120,20 @@ def nested_options(hint: Any) -> type | None:
     return None
 
 
-def _check_keys(config: type, values: Mapping[str, Any], where: str) -> None:
+def _check_keys(config: type, values: Mapping[str, Any], where: str, owner: str) -> None:
     """Refuse the first key that is no option, in `config` or in an inner group of options."""
     fields = {field.name: field for field in dataclasses.fields(config)}
     hints = get_type_hints(config)
     for key, value in values.items():
         place = f"{where}.{key}"
         if key not in fields:
-            raise UserError(
-                f"{place}: there is no such option.{nearest(str(key), fields)} "
-                f"Options of {where}: {', '.join(fields) or 'none'}."
-            )
+            listed = f" Options of {owner}: {', '.join(fields) or 'none'}."
+            near = nearest(str(key), fields)
+            raise UserError(f"{place}: {owner} has no such option.{near or listed}")
         inner, group = nested_options(hints[key]), fields[key].metadata.get("slot")
         if isinstance(value, Mapping):
             if inner is not None:
-                _check_keys(inner, value, place)
+                _check_keys(inner, value, place, place)
         elif group is not None:
             raise UserError(
                 f"{place}: found {spelled(value)}, expected a choice of {group}: "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping
 from types import NoneType, UnionType
@@ -39,20 +40,23 @@ def expected(hint: Any, limits: Mapping[str, Any]) -> str:
     if "choices" in limits:
         words = f"one of {', '.join(limits['choices'])}"
     else:
-        length = f"{limits['length']} values: " if "length" in limits else ""
-        words = ", ".join(part for part in (length + type_in_words(hint), in_words(limits)) if part)
+        words, bounds = type_in_words(hint, limits.get("length")), in_words(limits)
+        if bounds:
+            words += f", {'each ' if words.startswith('a list') else ''}{bounds}"
     return f"{words}, or null" if NoneType in get_args(hint) else words
 
 
-def type_in_words(hint: Any) -> str:
+def type_in_words(hint: Any, length: int | None = None) -> str:
     """Say a type in words, leaving out that it may be null."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):
         return " or ".join(type_in_words(one) for one in arguments if one is not NoneType)
     if origin is list and arguments and arguments[0] in (int, float):
-        return "a list of numbers, as in [1,2]"
+        return f"a list of {length} numbers" if length else "a list of numbers, as in [1,2]"
     if origin is list:
         return "a list, as in [a,b]"
+    if dataclasses.is_dataclass(hint):
+        return "a group of keys"
     return _WORDS.get(origin or hint, "a value")
 
 
@@ -80,3 +84,9 @@ def spelled(value: Any) -> str:
     if isinstance(value, list | tuple):
         return "[" + ", ".join(spelled(one) for one in value) + "]"
     return repr(value)
+
+
+def spelled_short(value: Any) -> str:
+    """Return a value as typed, a whole number without its decimals: 0.0 was given as 0."""
+    whole = isinstance(value, float) and value.is_integer()
+    return spelled(int(value) if whole else value)

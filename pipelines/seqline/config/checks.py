@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from numbers import Real
 from typing import Any
 
 from seqline.config.plugins import made
@@ -105,10 +104,9 @@ def _check_trainer(trainer: Tree) -> None:
             "training would never end; set one of them."
         )
     if not re.fullmatch(r"auto|cpu|mps|(cuda|xpu)(:\d+)?", trainer["device"]):
-        words = ("auto", "cpu", "cuda", "mps", "xpu")
         raise UserError(
             f"trainer.device: found '{trainer['device']}', expected auto, cpu, cuda, cuda:1, mps "
-            f"or xpu.{nearest(trainer['device'], words)}"
+            "or xpu."
         )
 
 
@@ -155,7 +153,7 @@ def _check_split(split: Any) -> None:
     if split is None:
         return
     numbers = isinstance(split, list) and all(
-        isinstance(one, Real) and not isinstance(one, bool) and one >= 0 for one in split
+        isinstance(one, int | float) and not isinstance(one, bool) and one >= 0 for one in split
     )
     if numbers and len(split) == 3 and split[0] > 0:
         whole = all(isinstance(one, int) for one in split)

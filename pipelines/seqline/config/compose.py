@@ -12,7 +12,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
 
 from seqline.config import source
 from seqline.config.checks import refuse_contradictions
@@ -48,9 +48,8 @@ def check(tree: Mapping[str, Any]) -> dict[str, Any]:
             raise UserError(
                 f"{key}: there is no such key.{nearest(str(key), known)} Known: {', '.join(known)}."
             )
-    checked: dict[str, Any] = {}
-    for kind in reversed(GROUPS):
-        checked[kind] = resolve(kind, choose(tree.get(kind), kind), kind, tree)
+    plugins = {kind: resolve(kind, choose(tree.get(kind), kind), kind, tree) for kind in GROUPS}
+    checked: dict[str, Any] = dict(reversed(plugins.items()))
     for name, schema in SECTIONS.items():
         values = tree.get(name)
         if not isinstance(values, Mapping):
@@ -80,7 +79,7 @@ def _checked_line(override: Override) -> str | None:
             )
         kind = group.removesuffix(f".{RESERVED}")
         if kind != group and kind in GROUPS:
-            raise UserError(f"{place}: a {kind} is chosen as {kind}={value}.")
+            raise UserError(f"{place}: the {kind} is chosen as {kind}={value}.")
         return f"++{text}"
     if isinstance(value, dict):
         return f"++{text}"
@@ -144,6 +143,8 @@ def _refuse_unknown_slots(parsed: Sequence[Override]) -> None:
 
 def _in_one_line(error: Exception, parsed: Sequence[Override]) -> str:
     """Say what Hydra or OmegaConf says, after the override that it names."""
+    if isinstance(error, InterpolationKeyError):
+        return f"{error.full_key}: refers to a key that is not there: {str(error).splitlines()[0]}."
     cause = error.__cause__ or error
     said = " ".join(str(cause).split()) or type(cause).__name__
     for override in parsed:

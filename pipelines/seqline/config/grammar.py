@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, OverrideType, Sweep
+from hydra.core.override_parser.types import Override, OverrideType
 from hydra.errors import HydraException
 
+from seqline.config.groups import choices_of, group_names
 from seqline_plugins.errors import UserError
 
 EXAMPLE = "architecture.hidden_size=512"
@@ -26,25 +27,32 @@ def parse(texts: Sequence[str]) -> list[Override]:
 
 
 def _parse_one(parser: OverridesParser, text: str) -> Override:
-    if "=" not in text:
-        raise UserError(f"{text}: expected key=value, as in {EXAMPLE}.")
-    key = text.split("=", 1)[0]
+    key, equals, _ = text.partition("=")
+    if not (key and equals):
+        raise UserError(f"{text}: expected key=value, as in {_meant(key)}.")
     try:
         override = parser.parse_overrides([text])[0]
     except HydraException as error:
         raise UserError(_ungrammatical(parser, text)) from error
     if override.type is not OverrideType.CHANGE:
-        bare = key.lstrip("+~")
-        raise UserError(f"{text}: expected key=value without '{key[: -len(bare)]}', as in {bare}=…")
+        bare = text.lstrip("+~")
+        raise UserError(f"{text}: expected key=value without '{text[: -len(bare)]}': {bare}")
     if override.is_sweep_override():
         raise UserError(_several(override, key, text))
     return override
 
 
+def _meant(word: str) -> str:
+    """Return what a word without a value may have been meant as."""
+    for group in group_names():
+        if word in choices_of(group):
+            return f"{group}={word}"
+    return f"{word}=VALUE" if "." in word or word in group_names() else EXAMPLE
+
+
 def _several(override: Override, key: str, text: str) -> str:
-    value = override._value
     given = text.split("=", 1)[1]
-    first = given.split(",")[0] if isinstance(value, Sweep) and "(" not in given else "…"
+    first = given.split(",")[0] if "(" not in given else "…"
     return (
         f"{key}: found several values, '{given}', expected one, as in {key}={first}. "
         f"One run trains one model; a list is written {key}=[a,b], a text with a comma in quotes."
@@ -60,7 +68,7 @@ def _ungrammatical(parser: OverridesParser, text: str) -> str:
         except HydraException:
             continue
         return (
-            f"{key}: the value {value} has signs or letters that need quotes. "
+            f"{key}: found {value}, which needs quotes (as ~ = ( # and letters with accents do). "
             f"Write {shlex.quote(spelling)}"
         )
     return f"{text}: cannot be read as key=value, as in {EXAMPLE}."

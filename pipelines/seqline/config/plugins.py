@@ -21,7 +21,8 @@ def resolve(kind: str, choice: Mapping[str, Any], where: str, top: Mapping[str, 
     name = choice[RESERVED]
     config = load(kind, name).Config
     options = {key: value for key, value in choice.items() if key != RESERVED}
-    checked = {RESERVED: name, **plain(build_config(config, options, where))}
+    made_config = build_config(config, options, where, f"{where}={name}")
+    checked = {RESERVED: name, **plain(made_config)}
     for place, group in slots(config).items():
         given = get(checked, place)
         if given is None:

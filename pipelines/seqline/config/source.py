@@ -8,9 +8,11 @@ from hydra.core.object_type import ObjectType
 from hydra.core.plugins import Plugins
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from seqline.config.nested import without
 from seqline_plugins.discovery import GROUPS, RESERVED, installed, load
+from seqline_plugins.errors import PluginError
 from seqline_plugins.options import INHERIT, slots
 
 
@@ -64,7 +66,12 @@ def options_node(kind: str, name: str) -> dict[str, Any]:
     """Return a plugin's options with their defaults, its slots in the defaults list."""
     config = load(kind, name).Config
     places = slots(config)
-    defaults = OmegaConf.to_container(OmegaConf.structured(config))
+    try:
+        defaults = OmegaConf.to_container(OmegaConf.structured(config))
+    except (OmegaConfBaseException, NameError, TypeError, ValueError) as error:
+        said = str(error).splitlines()[0]
+        reason = f"its Config cannot be read: {said}"
+        raise PluginError(reason, group=GROUPS[kind], name=name) from error
     node: dict[str, Any] = {RESERVED: name, **without(defaults, places)}
     if places:
         choices = [{f"/{group}@{place}": INHERIT} for place, group in places.items()]
