@@ -136,11 +136,12 @@ def _check_files(data: Mapping[str, Any]) -> None:
             f"data.{given[0]}: found beside data.file, which is split by itself; give either "
             "data.train, data.validation and data.test, or data.file."
         )
-    if data["file"] is None and data["train"] is None:
-        raise UserError(
-            "data.train: data=files needs a file to train on: data.train=PATH with data.test=PATH, "
-            "or one file that is split, data.file=PATH."
-        )
+    for key in ("train", "test") if data["file"] is None else ():
+        if data[key] is None:
+            raise UserError(
+                f"data.{key}: found null, but data=files needs data.train=PATH and "
+                "data.test=PATH, or one file that is split here, data.file=PATH."
+            )
 
 
 def _is_path(value: Any) -> bool:

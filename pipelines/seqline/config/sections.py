@@ -22,9 +22,7 @@ class Trainer:
     batch_tokens: int | None = option(None, "tokens in a batch, instead of batch_size", low=1)
     optimizer: str = option("adam", "how weights move", choices=("adam", "adamw", "sgd"))
     lr: float = option(0.001, "the highest learning rate", above=0)
-    betas: list[float] = option(  # noqa: RUF009  (a field with a factory)
-        [0.9, 0.999], "Adam's two decays", low=0, high=0.9999999, length=2
-    )
+    betas: list[float] = option([0.9, 0.999], "Adam's two decays", low=0, high=0.9999999, length=2)
     weight_decay: float = option(0.0, "pull of the weights towards zero", low=0)
     momentum: float = option(0.0, "SGD's momentum", low=0, high=0.9999999)
     warmup_steps: int = option(0, "updates over which the rate rises from zero", low=0)

@@ -1,0 +1,1 @@
+"""The command line. `main` answers help at once; each command imports what it needs."""

@@ -1,0 +1,135 @@
+"""`seqline`: the commands and their flags. Nothing heavy is imported until a command runs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from seqline import __version__
+from seqline.cli.completion import complete_override, complete_plugin_kind
+from seqline.cli.failure import INTERRUPTED, reported
+
+app = typer.Typer(
+    name="seqline",
+    help="Name a task, an architecture and a cell; get a trained, evaluated, exported model.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+plugins = typer.Typer(help="What is installed.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(plugins, name="plugins")
+
+Traceback = Annotated[bool, typer.Option("--traceback", help="Show Python's traceback on errors.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress, only the result.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, nothing else.")]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"seqline {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _seqline(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def run(
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[KEY=VALUE]...",
+            help="What to change: cell=gru architecture.hidden_size=512 trainer.max_epochs=10",
+            autocompletion=complete_override,
+        ),
+    ] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Repeat every stage, also those already done.")
+    ] = False,
+    cfg: Annotated[
+        bool, typer.Option("--cfg", help="Print the composed configuration and stop.")
+    ] = False,
+    traceback: Traceback = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Prepare the data, train, evaluate and export a model."""
+    with reported(traceback, as_json):
+        from seqline.cli import run as command
+
+        if cfg:
+            command.show_configuration(overrides or [], as_json)
+        else:
+            command.run(overrides or [], fresh=fresh, quiet=quiet, as_json=as_json)
+
+
+@app.command()
+def predict(
+    model: Annotated[
+        str, typer.Argument(metavar="FOLDER|RUN", help="An exported model, or a run.")
+    ],
+    file: Annotated[
+        Path | None,
+        typer.Argument(metavar="[FILE]", help="What to read; standard input if absent."),
+    ] = None,
+    traceback: Traceback = False,
+    as_json: Json = False,
+) -> None:
+    """Use an exported model on a file or on standard input."""
+    with reported(traceback, as_json):
+        from seqline.cli.predict import predict as command
+
+        command(model, file, as_json=as_json)
+
+
+@app.command()
+def ui(traceback: Traceback = False) -> None:
+    """Serve the MLflow and Prefect pages on this machine, until Ctrl-C."""
+    with reported(traceback):
+        from seqline.home import open_home, quiet_environment
+
+        quiet_environment()
+        from seqline.services.ui import serve_ui
+
+        serve_ui(open_home())
+
+
+@plugins.command("list")
+def plugins_list(
+    kind: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[KIND]",
+            help="cell, architecture or task; all if absent.",
+            autocompletion=complete_plugin_kind,
+        ),
+    ] = None,
+    traceback: Traceback = False,
+    as_json: Json = False,
+) -> None:
+    """List the installed plugins, from metadata alone: nothing is imported."""
+    with reported(traceback, as_json):
+        from seqline.cli.listing import list_plugins
+
+        list_plugins(kind, as_json=as_json)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit status; `arguments` are the process's own if None."""
+    try:
+        app(list(sys.argv[1:] if arguments is None else arguments), prog_name="seqline")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return 0
