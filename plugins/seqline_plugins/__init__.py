@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from seqline_plugins.options import NoOptions, option, slot
     from seqline_plugins.recurrence import RecurrentStack
     from seqline_plugins.sources import DataSource
-    from seqline_plugins.task import Encoding, Head, Inputs, Metric, Metrics, Task
+    from seqline_plugins.task import Encoding, Head, Inputs, Metric, Metrics, Source, Task
 
 _HOME = {
     "architecture": ("Architecture", "Kind", "State"),
@@ -28,7 +28,7 @@ _HOME = {
     "options": ("NoOptions", "option", "slot"),
     "recurrence": ("RecurrentStack",),
     "sources": ("DataSource",),
-    "task": ("Encoding", "Head", "Inputs", "Metric", "Metrics", "Task"),
+    "task": ("Encoding", "Head", "Inputs", "Metric", "Metrics", "Source", "Task"),
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
 
@@ -49,6 +49,7 @@ __all__ = [
     "RecurrentStack",
     "SeqlineError",
     "ServiceError",
+    "Source",
     "State",
     "StepCell",
     "Task",

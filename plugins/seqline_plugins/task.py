@@ -36,6 +36,35 @@ class Metric:
     needs_decoding: bool = False
 
 
+class Source(ABC):
+    """Reads a task's raw examples from any of the three kinds of source; made from the options."""
+
+    def __init__(self, config: Any) -> None:
+        self.config = config
+
+    @abstractmethod
+    def read(self, data: DataSource) -> dict[str, list[Example]]:
+        """Return the raw examples of `train`, `validation` and `test`.
+
+        Raises `UserError` naming file and line for what cannot be read.
+        """
+
+    @abstractmethod
+    def fingerprint(self, data: DataSource) -> dict[str, Any]:
+        """Return what determines the data without parsing it: file digests, package versions.
+
+        Raises `UserError` for a source that is not there.
+        """
+
+    @abstractmethod
+    def baseline(self, splits: Mapping[str, Sequence[Example]]) -> dict[str, float]:
+        """Return trivial baselines on the test split, the task's primary metric among them."""
+
+    def warnings(self, splits: Mapping[str, Sequence[Example]]) -> list[str]:
+        """Return what a person should know about the data (a leak between splits)."""
+        return []
+
+
 class Encoding(ABC):
     """Turns raw examples into numbers and back; built from the training data, stored as JSON."""
 
@@ -96,11 +125,17 @@ class Inputs(nn.Module, ABC):
 
 
 class Head(nn.Module, ABC):
-    """A task's trainable end: hidden (B, T, H) → a distribution, with its loss and feedback."""
+    """A task's trainable end: hidden (B, T, H) → a distribution, with its loss and feedback.
 
-    def __init__(self, config: Any, encoding: Any, input_size: int) -> None:
+    `loss` is the configuration's section of that name.
+    """
+
+    def __init__(
+        self, config: Any, encoding: Any, input_size: int, loss: Mapping[str, Any]
+    ) -> None:
         super().__init__()
         self.config, self.encoding, self.input_size = config, encoding, input_size
+        self.loss_options = loss
 
     @abstractmethod
     def loss(self, hidden: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -153,6 +188,7 @@ class Task(ABC):
     primary: ClassVar[str]
     decodes: ClassVar[bool] = False
 
+    source: ClassVar[type[Source]]
     encoding: ClassVar[type[Encoding]]
     split: ClassVar[type[EncodedSplit]]
     inputs: ClassVar[type[Inputs]]
@@ -163,41 +199,19 @@ class Task(ABC):
         self.config = self.Config() if config is None else config
 
     @abstractmethod
-    def read(self, data: DataSource) -> dict[str, list[Example]]:
-        """Return the raw examples of `train`, `validation` and `test`.
-
-        Raises `UserError` naming file and line for what cannot be read.
-        """
-
-    @abstractmethod
-    def fingerprint(self, data: DataSource) -> dict[str, Any]:
-        """Return what determines the data without parsing it: file digests, package versions.
-
-        Raises `UserError` for a source that is not there.
-        """
-
-    def warnings(self, splits: Mapping[str, Sequence[Example]]) -> list[str]:
-        """Return what a person should know about the data (a leak between splits)."""
-        return []
-
-    @abstractmethod
-    def baseline(self, splits: Mapping[str, Sequence[Example]]) -> dict[str, float]:
-        """Return trivial baselines on the test split, `primary` among them."""
-
-    @abstractmethod
     def parse(self, lines: Iterable[str], place: str) -> list[Example]:
         """Read what a user gives `seqline predict`, a file's lines or standard input's."""
 
     @abstractmethod
-    def render(self, examples: Sequence[Example], predicted: Sequence[Sequence[Any]]) -> str:
-        """Return predictions as text in the format that `parse` read."""
+    def render(
+        self, examples: Sequence[Example], predicted: Sequence[Sequence[Any]], data: DataSource
+    ) -> str:
+        """Return predictions as text in the format that `parse` read; `data` as in training."""
 
     @abstractmethod
-    def decode(self, predicted: Tensor, batch: Batch) -> list[list[Any]]:
+    def decode(self, encoding: Any, predicted: Tensor, batch: Batch) -> list[list[Any]]:
         """Return predictions in the task's own words, one list a row, padding left out."""
 
     @abstractmethod
-    def samples(
-        self, examples: Sequence[Example], predicted: Sequence[Sequence[Any]]
-    ) -> list[str]:
+    def samples(self, examples: Sequence[Example], predicted: Sequence[Sequence[Any]]) -> list[str]:
         """Return a few examples as a person would want to see them, mistakes marked."""

@@ -18,6 +18,9 @@ from seqline_plugins.recurrence.layer import RecurrentLayer
 
 State = dict[str, Tensor]
 Result = tuple[Tensor, State]
+Tensors = tuple[Tensor, ...]
+Graph = tuple[list[Tensor], list[Tensor]]
+"""What a direction computed (the output, then the state), and what from."""
 
 
 def run_overlapped(
@@ -26,14 +29,13 @@ def run_overlapped(
     """Run the directions of one layer on the same input, side by side where that is possible."""
     if not _possible(layers, x):
         return [layer(x, lengths, state) for layer, state in zip(layers, states, strict=True)]
-    first, second = layers
-    tensors = [list(state.values()) + list(layer.parameters()) for state, layer in zip(states, layers, strict=True)]
+    pairs = zip(states, layers, strict=True)
+    first, second = ((*state.values(), *layer.parameters()) for state, layer in pairs)
     names = list(states[0])
-    flat: tuple[Tensor, ...] = _Overlapped.apply(  # type: ignore[no-untyped-call]
-        (first, second), lengths, names, len(tensors[0]), x, *tensors[0], *tensors[1]
-    )
+    flat: Tensors = _Overlapped.apply(layers, lengths, names, x, *first, *second)
     half = len(flat) // 2
-    return [(part[0], dict(zip(names, part[1:], strict=True))) for part in (flat[:half], flat[half:])]
+    parts = (flat[:half], flat[half:])
+    return [(part[0], dict(zip(names, part[1:], strict=True))) for part in parts]
 
 
 def _possible(layers: Sequence[RecurrentLayer], x: Tensor) -> bool:
@@ -43,7 +45,6 @@ def _possible(layers: Sequence[RecurrentLayer], x: Tensor) -> bool:
         and torch.get_num_threads() > 1
         and all(layer.served == "vendor" for layer in layers)
         and not torch.compiler.is_compiling()
-        and not torch.jit.is_tracing()
     )
 
 
@@ -53,73 +54,81 @@ class _Overlapped(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
-        layers: tuple[RecurrentLayer, RecurrentLayer],
+        layers: Sequence[RecurrentLayer],
         lengths: Tensor | None,
         names: list[str],
-        count: int,
         x: Tensor,
         *tensors: Tensor,
-    ) -> tuple[Tensor, ...]:
+    ) -> Tensors:
         needs_grad = any(ctx.needs_input_grad)
-        parts = (tensors[:count], tensors[count:])
+        half = len(tensors) // 2
 
-        def run(layer: RecurrentLayer, part: tuple[Tensor, ...]) -> tuple[list[Tensor], list[Tensor]]:
+        def run(layer: RecurrentLayer, part: Tensors) -> Graph:
             with torch.set_grad_enabled(needs_grad):
-                inner = x.detach().requires_grad_(needs_grad and x.requires_grad)
-                given = [t.detach().requires_grad_(needs_grad and t.requires_grad) for t in part[: len(names)]]
+                starts = (x, *part[: len(names)])
+                inner, *given = (
+                    tensor.detach().requires_grad_(needs_grad and tensor.requires_grad)
+                    for tensor in starts
+                )
                 output, state = layer(inner, lengths, dict(zip(names, given, strict=True)))
                 return [output, *state.values()], [inner, *given, *part[len(names) :]]
 
-        results = _both([lambda: run(layers[0], parts[0]), lambda: run(layers[1], parts[1])])
+        graphs = _both(
+            lambda: run(layers[0], tensors[:half]), lambda: run(layers[1], tensors[half:])
+        )
         if needs_grad:
-            ctx.graphs = results
-        return tuple(tensor.detach() for outputs, _ in results for tensor in outputs)
+            ctx.graphs = graphs
+        return tuple(tensor.detach() for outputs, _ in graphs for tensor in outputs)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
+    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         half = len(gradients) // 2
-        given = (gradients[:half], gradients[half:])
 
-        def run(graph: tuple[list[Tensor], list[Tensor]], grads: tuple[Tensor, ...]) -> list[Tensor | None]:
+        def run(graph: Graph, grads: Tensors) -> list[Tensor | None]:
             outputs, inputs = graph
             wanted = [tensor for tensor in inputs if tensor.requires_grad]
-            reached = [(o, g) for o, g in zip(outputs, grads, strict=True) if o.requires_grad]
-            found = iter(
-                torch.autograd.grad(
-                    [o for o, _ in reached], wanted, [g for _, g in reached], allow_unused=True
-                )
+            pairs = zip(outputs, grads, strict=True)
+            reached = [(output, grad) for output, grad in pairs if output.requires_grad]
+            found = torch.autograd.grad(
+                [output for output, _ in reached],
+                wanted,
+                [grad for _, grad in reached],
+                allow_unused=True,
             )
-            return [next(found) if tensor.requires_grad else None for tensor in inputs]
+            each = iter(found)
+            return [next(each) if tensor.requires_grad else None for tensor in inputs]
 
         graphs, ctx.graphs = ctx.graphs, None
-        one, two = _both([lambda: run(graphs[0], given[0]), lambda: run(graphs[1], given[1])])
+        one, two = _both(
+            lambda: run(graphs[0], gradients[:half]), lambda: run(graphs[1], gradients[half:])
+        )
         x_grad = one[0] if two[0] is None else two[0] if one[0] is None else one[0] + two[0]
-        return None, None, None, None, x_grad, *one[1:], *two[1:]
+        return None, None, None, x_grad, *one[1:], *two[1:]
 
 
 _pool: ThreadPoolExecutor | None = None
 
 
-def _both(runs: Sequence[Callable[[], Any]]) -> list[Any]:
+def _both(first: Callable[[], Any], second: Callable[[], Any]) -> tuple[Any, Any]:
     """Call both, the second in a thread of its own, each with half of torch's threads."""
     global _pool
     if _pool is None:
         _pool = ThreadPoolExecutor(1, thread_name_prefix="seqline-direction")
     threads = torch.get_num_threads()
     share = max(1, threads // 2)
-    autocast = torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu")
+    enabled, dtype = torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu")
 
-    def second() -> Any:
+    def elsewhere() -> Any:
         torch.set_num_threads(share)
-        with torch.autocast("cpu", enabled=autocast[0], dtype=autocast[1]):
-            return runs[1]()
+        with torch.autocast("cpu", enabled=enabled, dtype=dtype):
+            return second()
 
-    later = _pool.submit(second)
+    later = _pool.submit(elsewhere)
     torch.set_num_threads(share)
     try:
-        sooner = runs[0]()
+        sooner = first()
     finally:
         torch.set_num_threads(threads)
         other = later.result()
-    return [sooner, other]
+    return sooner, other

@@ -45,8 +45,9 @@ def run_vendor(
     state: State,
 ) -> tuple[Float[Tensor, "B T H"], State]:
     """Run the layer that the cell names; equal to the reference loop."""
-    assert cell.vendor is not None  # noqa: S101  (the choice of kernel asked `refusal`)
-    input_weight, is_lstm = weights.W_F, cell.vendor == "lstm"
+    assert cell.vendor is not None  # the choice of kernel asked `refusal`
+    is_lstm = cell.vendor == "lstm"
+    input_weight: Tensor = weights.W_F
     padding = None if lengths is None else _padding(lengths, x.shape[1])
     if is_lstm and padding is not None:
         x = torch.cat([x, padding.unsqueeze(-1).to(x.dtype)], dim=-1)

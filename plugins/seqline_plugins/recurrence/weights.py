@@ -57,9 +57,7 @@ class GateWeights(nn.Module):
 
     def recurrent_bias_of_all(self) -> Tensor:
         """Return the recurrent bias of all gates, (G·H,), zero where a gate has none."""
-        return self._spread(
-            self.recurrent_bias, tuple(gate.recurrent_bias for gate in self.gates)
-        )
+        return self._spread(self.recurrent_bias, tuple(gate.recurrent_bias for gate in self.gates))
 
     def _spread(self, bias: Tensor, has: tuple[bool, ...]) -> Tensor:
         if all(has):

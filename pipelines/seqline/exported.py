@@ -1,0 +1,111 @@
+"""An exported model in use: loaded from its folder alone, the training data gone."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+from seqline_plugins.build import build_task
+from seqline_plugins.errors import UserError
+from seqline_plugins.options import build_config
+from seqline_plugins.sources import DataSource
+from seqline_plugins.task import Example
+
+FORMAT = 1
+MARK = "seqline.json"
+FILES = (MARK, "config.json", "weights.safetensors")
+
+
+class Predictor:
+    """A trained model with its vocabularies; predicts as the evaluation did."""
+
+    def __init__(self, folder: Path, config: Mapping[str, Any]) -> None:
+        import torch
+        from safetensors.torch import load_file
+
+        from seqline.model import build_model
+
+        self.config = config
+        self.task = build_task(config["task"])
+        self.encoding = self.task.encoding.load(folder / "encoding")
+        self.device = torch.device("cpu")
+        torch.set_num_threads(config["trainer"]["threads"] or len(os.sched_getaffinity(0)))
+        self.model = build_model(config, self.encoding)
+        self.model.load_state_dict(load_file(folder / "weights.safetensors"))
+        self.model.eval()
+
+    def predict(self, examples: Sequence[Example]) -> list[list[Any]]:
+        """Return the answer to every example, in the task's own words, in order."""
+        from seqline.training.inference import predictions
+
+        filled = [number for number, example in enumerate(examples) if _size(example)]
+        answers: list[list[Any]] = [[] for _ in examples]
+        if not filled:
+            return answers
+        split = self.encoding.encode([examples[number] for number in filled])
+        for rows, batch, _, predicted in predictions(self.model, split, self.device):
+            decoded = self.task.decode(self.encoding, predicted, batch)
+            for row, answer in zip(rows, decoded, strict=True):
+                answers[filled[row]] = answer
+        return answers
+
+    def predict_lines(self, lines: Iterable[str]) -> list[list[Any]]:
+        """Return the answers to lines of plain text, one sequence a line."""
+        return self.predict(self.task.parse(list(lines), "input"))
+
+    def predict_text(self, lines: Iterable[str], place: str) -> str:
+        """Return a text's predictions as text, in the format that was read."""
+        examples = self.task.parse(list(lines), place)
+        data: DataSource = build_config(DataSource, self.config["data"], "data")
+        return self.task.render(examples, self.predict(examples), data)
+
+
+def load_export(folder: Path | str) -> Predictor:
+    """Load an exported model.
+
+    Raises `UserError` for a folder that is no export, saying what is missing.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise UserError(f"{folder}: there is no such folder; expected an exported model.")
+    missing = [name for name in FILES if not (folder / name).is_file()]
+    if missing and (folder / "model" / MARK).is_file():
+        return load_export(folder / "model")
+    if missing:
+        raise UserError(
+            f"{folder}: this is no exported model ({', '.join(missing)} missing); `seqline run` "
+            "prints where it leaves one."
+        )
+    try:
+        mark = json.loads((folder / MARK).read_text(encoding="utf-8"))
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{folder}: the export is damaged ({error}).") from error
+    if mark.get("format") != FORMAT:
+        raise UserError(
+            f"{folder}: found an export of format {mark.get('format')}, expected {FORMAT}; it "
+            f"was written by seqline {mark.get('seqline')}."
+        )
+    return Predictor(folder, config)
+
+
+def predict_file(folder: Path | str, file: Path | None, out: TextIO) -> None:
+    """Predict for a file, or standard input, and write the answers in the format read."""
+    from seqline_tasks.data.files import read_lines
+
+    predictor = load_export(folder)
+    if file is None:
+        lines, place = (line.rstrip("\r\n") for line in sys.stdin), "standard input"
+        out.write(predictor.predict_text(lines, place))
+        return
+    if not file.is_file():
+        raise UserError(f"{file}: there is no such file.")
+    out.write(predictor.predict_text((line for _, line in read_lines(file)), str(file)))
+
+
+def _size(example: Example) -> int:
+    return max((len(value) for value in example.values() if isinstance(value, list)), default=0)

@@ -1,0 +1,13 @@
+"""The four stages of a run: prepare, train, evaluate, export.
+
+Each leaves a folder named by the digest of what determines it, made under a temporary name and
+renamed when it is whole; the same digest is never computed twice.
+"""
+
+from seqline.stages.evaluate import evaluate
+from seqline.stages.export import export
+from seqline.stages.folder import StageResult
+from seqline.stages.prepare import prepare
+from seqline.stages.train import train
+
+__all__ = ["StageResult", "evaluate", "export", "prepare", "train"]

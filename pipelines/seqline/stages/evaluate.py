@@ -1,0 +1,74 @@
+"""Evaluate: the best weights on the test split, beside the baseline."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file
+
+from seqline.home import Home
+from seqline.model import build_model
+from seqline.provenance import source_hash
+from seqline.reporter import Reporter
+from seqline.stages.folder import StageResult, make_stage, read_json, write_json
+from seqline.stages.prepare import raw_examples
+from seqline.stages.train import machine, make_accelerator, primary_metric, use_threads
+from seqline.training.inference import predictions
+from seqline_plugins.build import build_task
+
+
+def evaluate(
+    config: Mapping[str, Any],
+    home: Home,
+    prepared: StageResult,
+    trained: StageResult,
+    reporter: Reporter,
+    fresh: bool = False,
+) -> StageResult:
+    """Make the folder of results: `metrics.json`, samples, pictures, tables, predictions."""
+    use_threads(config["trainer"])
+    task = build_task(config["task"])
+    ingredients = {
+        "trained": trained.digest,
+        "source_code": [source_hash(part) for part in (task.scoring, type(task))],
+        "machine": machine(config["trainer"]),
+    }
+
+    def make(folder: Path) -> None:
+        encoding = task.encoding.load(prepared.folder / "encoding")
+        split = task.split.load(prepared.folder / "test")
+        model = build_model(config, encoding)
+        model.load_state_dict(load_file(trained.folder / "weights.safetensors"))
+        device = make_accelerator(config["trainer"]).device
+        model.to(device)
+        metrics = task.scoring(task.config, encoding)
+        examples = raw_examples(prepared.folder, "test")
+        answers: list[list[Any]] = [[] for _ in examples]
+        for rows, batch, _, predicted in predictions(model, split, device):
+            metrics.update(predicted, batch)
+            for row, answer in zip(rows, task.decode(encoding, predicted, batch), strict=True):
+                answers[row] = answer
+        primary = primary_metric(task, config)
+        summary = read_json(prepared.folder / "summary.json")
+        results = {
+            "primary": primary.name,
+            "direction": primary.direction,
+            "metrics": metrics.compute(),
+            "baseline": summary["baseline"],
+            "warnings": summary["warnings"],
+        }
+        write_json(folder / "metrics.json", results)
+        samples = task.samples(examples, answers)
+        (folder / "samples.md").write_text("\n\n".join(samples) + "\n", encoding="utf-8")
+        (folder / "pictures").mkdir()
+        metrics.pictures(folder / "pictures")
+        (folder / "tables").mkdir()
+        for name, rows_of_table in metrics.tables().items():
+            write_json(folder / "tables" / f"{name}.json", rows_of_table)
+        with (folder / "predictions.jsonl").open("w", encoding="utf-8") as stream:
+            stream.writelines(json.dumps(answer, ensure_ascii=False) + "\n" for answer in answers)
+
+    return make_stage("evaluate", ingredients, make, home=home, reporter=reporter, fresh=fresh)

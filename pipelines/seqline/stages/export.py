@@ -1,0 +1,59 @@
+"""Export: a folder that holds all a model needs, and nothing that is unpickled."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from seqline import __version__
+from seqline.exported import FORMAT, MARK
+from seqline.home import Home
+from seqline.provenance import git_commit, plugins_used
+from seqline.reporter import Reporter
+from seqline.stages.card import model_card
+from seqline.stages.folder import StageResult, make_stage, read_json, write_json
+
+
+def export(
+    config: Mapping[str, Any],
+    home: Home,
+    prepared: StageResult,
+    trained: StageResult,
+    evaluated: StageResult,
+    reporter: Reporter,
+    fresh: bool = False,
+) -> StageResult:
+    """Make `model/`: weights, the composed configuration, vocabularies, a card, provenance."""
+    provenance = {
+        "seqline": __version__,
+        "torch": torch.__version__,
+        "plugins": plugins_used(dict(config)),
+        "git_commit": git_commit(),
+    }
+    ingredients = {
+        "prepared": prepared.digest,
+        "trained": trained.digest,
+        "evaluated": evaluated.digest,
+        "format": FORMAT,
+        "provenance": provenance,
+    }
+
+    def make(folder: Path) -> None:
+        model = folder / "model"
+        model.mkdir()
+        shutil.copyfile(trained.folder / "weights.safetensors", model / "weights.safetensors")
+        shutil.copytree(prepared.folder / "encoding", model / "encoding")
+        write_json(model / "config.json", dict(config))
+        digests = {stage.name: stage.digest for stage in (prepared, trained, evaluated)}
+        write_json(model / MARK, {"format": FORMAT, "digests": digests, **provenance})
+        results = read_json(evaluated.folder / "metrics.json")
+        data = read_json(prepared.folder / "summary.json")
+        training = read_json(trained.folder / "summary.json")
+        card = model_card(config, data, training, results, provenance)
+        (model / "README.md").write_text(card, encoding="utf-8")
+
+    return make_stage("export", ingredients, make, home=home, reporter=reporter, fresh=fresh)

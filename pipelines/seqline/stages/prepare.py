@@ -1,0 +1,68 @@
+"""Prepare: read the source, build the vocabularies, write the splits in numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from seqline.home import Home
+from seqline.provenance import source_hash
+from seqline.reporter import Reporter
+from seqline.stages.folder import StageResult, digest_of, make_stage, read_json, write_json
+from seqline_plugins.build import build_task
+from seqline_plugins.options import build_config
+from seqline_plugins.sources import DataSource
+from seqline_plugins.task import Example
+
+SCORED = ("validation", "test")
+"""Splits whose raw examples are kept, for samples and stored predictions."""
+
+
+def prepare(
+    config: Mapping[str, Any], home: Home, reporter: Reporter, fresh: bool = False
+) -> StageResult:
+    """Make the folder of prepared data: vocabularies, splits, baselines, `summary.json`."""
+    task = build_task(config["task"])
+    data: DataSource = build_config(DataSource, config["data"], "data")
+    source = task.source(task.config)
+    fingerprint = source.fingerprint(data)
+    ingredients = {
+        "task": config["task"],
+        "data": fingerprint,
+        "source_code": [source_hash(part) for part in (task.source, task.encoding, task.split)],
+    }
+
+    def make(folder: Path) -> None:
+        splits = source.read(data)
+        encoding = task.encoding.build(splits["train"], task.config)
+        (folder / "encoding").mkdir()
+        encoding.save(folder / "encoding")
+        sizes = {}
+        for name, examples in splits.items():
+            encoded = encoding.encode(examples)
+            encoded.save(folder / name)
+            tokens = int(sum(int(length) for length in encoded.lengths))
+            sizes[name] = {"examples": len(examples), "tokens": tokens}
+        for name in SCORED:
+            write_json(folder / f"{name}.json", splits[name])
+        summary = {
+            "source": config["data"]["source"],
+            "digest": digest_of(fingerprint),
+            "splits": sizes,
+            "sizes": encoding.describe(),
+            "baseline": source.baseline(splits),
+            "warnings": source.warnings(splits),
+        }
+        write_json(folder / "summary.json", summary)
+
+    result = make_stage("prepare", ingredients, make, home=home, reporter=reporter, fresh=fresh)
+    for warning in read_json(result.folder / "summary.json")["warnings"]:
+        reporter.warn(warning)
+    return result
+
+
+def raw_examples(prepared: Path, split: str) -> Sequence[Example]:
+    """Return the raw examples of a split that is scored."""
+    examples: list[Example] = read_json(prepared / f"{split}.json")
+    return examples

@@ -1,0 +1,157 @@
+"""Train: build the model, train it, keep the weights that scored best on validation."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+
+from seqline.home import Home
+from seqline.model import build_model, served_kernels
+from seqline.provenance import source_hash
+from seqline.reporter import Reporter
+from seqline.stages.folder import StageResult, make_stage, write_json
+from seqline.summary import render, summarize
+from seqline.training.loop import OnMetrics, Training, Watchers
+from seqline_plugins.build import build_task
+from seqline_plugins.discovery import load
+from seqline_plugins.task import Metric, Task
+
+CHANGES_NOTHING = ("checkpoint_minutes",)
+"""Keys of the section `trainer` that do not change the result."""
+
+
+def train(
+    config: Mapping[str, Any],
+    home: Home,
+    prepared: StageResult,
+    reporter: Reporter,
+    fresh: bool = False,
+    on_metrics: OnMetrics | None = None,
+) -> StageResult:
+    """Make the folder of a trained model: weights, history, `summary.json`.
+
+    `on_metrics(step, timestamp_ms, figures)` hears every point of the history as it is made.
+    """
+    trainer = config["trainer"]
+    use_threads(trainer)
+    task = build_task(config["task"])
+    ingredients = {
+        "prepared": prepared.digest,
+        "trainer": {key: value for key, value in trainer.items() if key not in CHANGES_NOTHING},
+        **{key: config[key] for key in ("task", "architecture", "cell", "loss", "metrics")},
+        "source_code": [source_hash(part) for part in trained_parts(config)],
+        "machine": machine(trainer),
+    }
+
+    def make(folder: Path) -> None:
+        encoding = task.encoding.load(prepared.folder / "encoding")
+        splits = {name: task.split.load(prepared.folder / name) for name in ("train", "validation")}
+        accelerator = make_accelerator(trainer)
+        model = build_model(config, encoding)
+        text = render(summarize(model))
+        (folder / "model.txt").write_text(text, encoding="utf-8")
+        reporter.say(text.rstrip())
+        primary = primary_metric(task, config)
+        checkpoints = home.checkpoints / folder.name.removeprefix(".partial-").rsplit("-", 1)[0]
+        training = Training(
+            model,
+            splits,
+            trainer,
+            metrics=lambda: task.scoring(task.config, encoding),
+            primary=primary,
+            accelerator=accelerator,
+            watchers=Watchers(reporter, checkpoints, on_metrics),
+        )
+        at = training.run()
+        save_file(training.best, folder / "weights.safetensors")
+        with (folder / "history.jsonl").open("w", encoding="utf-8") as stream:
+            stream.writelines(json.dumps(asdict(point)) + "\n" for point in at.history)
+        summary = {
+            "parameters": sum(tensor.numel() for tensor in model.parameters()),
+            "kernels": served_kernels(model),
+            "tokens_per_second": at.tokens / max(1e-9, at.busy_seconds),
+            "minutes": at.seconds / 60,
+            "updates": at.step,
+            "epochs": at.epochs(len(training.batches)),
+            "primary": primary.name,
+            "direction": primary.direction,
+            "best_score": at.best_score,
+            "best_step": at.best_step,
+            "best_epoch": at.best_epoch,
+            "best_is_average": at.best_is_average,
+            "device": str(accelerator.device),
+        }
+        write_json(folder / "summary.json", summary)
+        shutil.rmtree(checkpoints, ignore_errors=True)
+
+    return make_stage("train", ingredients, make, home=home, reporter=reporter, fresh=fresh)
+
+
+def primary_metric(task: Task, config: Mapping[str, Any]) -> Metric:
+    """Return the metric that chooses the best model: the one asked for, or the task's own."""
+    name = config["metrics"]["primary"] or task.primary
+    return next(metric for metric in task.metrics if metric.name == name)
+
+
+def trained_parts(config: Mapping[str, Any]) -> list[type]:
+    """Return the classes whose source determines the trained weights."""
+    task = build_task(config["task"])
+    parts: list[type] = [
+        task.inputs,
+        task.head,
+        load("architecture", config["architecture"]["name"]),
+    ]
+    names = sorted({choice["name"] for choice in cell_choices(config)})
+    return [*parts, *(load("cell", name) for name in names), Training]
+
+
+def cell_choices(config: Any) -> list[Mapping[str, Any]]:
+    """Return every cell that the architecture and the task name in their slots."""
+    found: list[Mapping[str, Any]] = []
+    for part in ("architecture", "task"):
+        _collect_cells(config[part], found)
+    return found
+
+
+def _collect_cells(node: Mapping[str, Any], found: list[Mapping[str, Any]]) -> None:
+    for key, value in node.items():
+        if key == "cell" and isinstance(value, Mapping):
+            found.append(value)
+        elif isinstance(value, Mapping):
+            _collect_cells(value, found)
+
+
+def use_threads(trainer: Mapping[str, Any]) -> None:
+    """Let torch use the threads asked for, or all processors this process may use."""
+    torch.set_num_threads(trainer["threads"] or len(os.sched_getaffinity(0)))
+
+
+def machine(trainer: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of the machine changes the result's bits."""
+    return {
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+        "device": trainer["device"],
+        "cuda": torch.cuda.is_available() and trainer["device"] != "cpu",
+    }
+
+
+def make_accelerator(trainer: Mapping[str, Any]) -> Any:
+    """Return accelerate's device and precision for this run, every seed set."""
+    from accelerate import Accelerator
+    from accelerate.utils import set_seed
+
+    device = trainer["device"]
+    if device not in ("auto", "cpu"):
+        os.environ["ACCELERATE_TORCH_DEVICE"] = device
+    set_seed(trainer["seed"])
+    mixed = "bf16" if str(trainer["precision"]) == "bf16" else "no"
+    return Accelerator(cpu=device == "cpu", mixed_precision=mixed)

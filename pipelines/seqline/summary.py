@@ -1,0 +1,80 @@
+"""The model's parameters as a person checks them: every matrix, and the laws they follow.
+
+A layer's W_F is neurons of the layer × of the layer below, W_R is square, b is one a neuron; a
+cell of G gates has G of each, so an LSTM has 4 times and a GRU 3 times the plain RNN's
+parameters, and a bidirectional layer twice a layer's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import nn
+
+from seqline.model import SequenceModel
+from seqline_plugins.cell import GatedCell
+from seqline_plugins.recurrence.layer import RecurrentLayer
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the summary: a part, what it is made of, its number of parameters."""
+
+    part: str
+    made_of: str
+    parameters: int
+
+
+def summarize(model: SequenceModel) -> list[Row]:
+    """Return a row for every recurrent layer and direction, and for what else has parameters."""
+    rows: list[Row] = []
+    covered: set[int] = set()
+    for name, module in model.named_modules():
+        if isinstance(module, RecurrentLayer):
+            rows.append(Row(name, _describe(module), count(module)))
+        elif isinstance(module, nn.Embedding | nn.Linear | nn.Conv1d | nn.Conv2d):
+            rows.append(Row(name, str(module), count(module)))
+        else:
+            continue
+        covered |= {id(parameter) for parameter in module.parameters()}
+    rest = {
+        name: parameter.numel()
+        for name, parameter in model.named_parameters()
+        if id(parameter) not in covered
+    }
+    return rows + [Row(name, "parameter", size) for name, size in rest.items()]
+
+
+def count(module: nn.Module) -> int:
+    """Return how many numbers training may change."""
+    return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
+
+
+def render(rows: list[Row]) -> str:
+    """Return the summary as aligned plain text with its total."""
+    total = sum(row.parameters for row in rows)
+    table = [(row.part, row.made_of, f"{row.parameters:,}") for row in rows]
+    table.append(("total", "", f"{total:,}"))
+    widths = [max(len(line[column]) for line in table) for column in range(3)]
+    lines = [
+        f"{part:<{widths[0]}}  {made_of:<{widths[1]}}  {number:>{widths[2]}}"
+        for part, made_of, number in table
+    ]
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def _describe(layer: RecurrentLayer) -> str:
+    direction = "backward" if layer.backward_in_time else "forward"
+    name, H = type(layer.cell).__name__, layer.hidden_size
+    if not isinstance(layer.cell, GatedCell):
+        return f"{name} {direction}, H = {H}"
+    gates, inputs = layer.weights.gates, layer.weights.input_size
+    times = f"{len(gates)} × "
+    forms = {gate.form.name for gate in gates}
+    recurrent = f"({H}×{H})" if forms == {"full"} else "/".join(sorted(forms))
+    plain = H * inputs + H * H + H
+    law = count(layer) / plain
+    return (
+        f"{name} {direction}: {times}(W_F ({H}×{inputs}), W_R {recurrent}, b ({H})); "
+        f"{law:.3g}× a plain RNN"
+    )

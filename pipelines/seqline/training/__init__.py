@@ -1,0 +1,1 @@
+"""Training: batches, the optimizer and its schedule, the loop, checkpoints."""

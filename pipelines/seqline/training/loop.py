@@ -1,0 +1,265 @@
+"""The training loop: updates until a bound is reached, the best weights kept.
+
+Everything that moves is in `Training`, and `Training.save` writes all of it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from seqline.model import SequenceModel
+from seqline.reporter import Reporter, TrainingProgress
+from seqline.training.averaging import running_average
+from seqline.training.batches import training_batches
+from seqline.training.checkpoint import (
+    load_checkpoint,
+    random_states,
+    restore_random_states,
+    save_checkpoint,
+)
+from seqline.training.inference import Scores, score, to_device
+from seqline.training.interrupt import Interruptible
+from seqline.training.optimizer import learning_rate, make_optimizer
+from seqline.training.progress import Progress
+from seqline_plugins.task import Batch, EncodedSplit, Metric, Metrics
+
+OnMetrics = Callable[[int, int, dict[str, float]], None]
+BATCH_SIZE = 32
+POINTS = 10
+"""Points of the training loss in an epoch."""
+
+
+@dataclass(frozen=True)
+class Watchers:
+    """Who hears of a training: the person, the tracking store; where its checkpoints go."""
+
+    reporter: Reporter
+    checkpoints: Path
+    on_metrics: OnMetrics | None = None
+
+
+class Training:
+    """One training of a model; `run` goes on from wherever it stands."""
+
+    def __init__(
+        self,
+        model: SequenceModel,
+        splits: Mapping[str, EncodedSplit],
+        trainer: Mapping[str, Any],
+        *,
+        metrics: Callable[[], Metrics],
+        primary: Metric,
+        accelerator: Any,
+        watchers: Watchers,
+    ) -> None:
+        self.splits, self.trainer, self.watchers = splits, trainer, watchers
+        self.metrics, self.primary = metrics, primary
+        self.accelerator, self.device = accelerator, accelerator.device
+        self.forward, self.optimizer = accelerator.prepare(
+            model, make_optimizer(model.parameters(), trainer)
+        )
+        self.model: SequenceModel = accelerator.unwrap_model(self.forward)
+        decay = trainer["average"]
+        self.average = running_average(self.model, decay) if decay else None
+        self.best = _copy(self.model)
+        self.at = Progress()
+        self.batches = self._batches_of_epoch()
+        self._told = self._saved = time.monotonic()
+
+    def run(self) -> Progress:
+        """Train until a bound is reached; `best` then holds the weights to keep.
+
+        Raises `KeyboardInterrupt` after Ctrl-C, when a checkpoint is written.
+        """
+        with Interruptible() as interrupt:
+            while not self.at.finished:
+                self._update()
+                if self._validation_due():
+                    self._validate()
+                self.at.finished = self._bound_reached()
+                self._tell()
+                if self.at.position >= len(self.batches):
+                    self.at.epoch, self.at.position = self.at.epoch + 1, 0
+                    self.batches = self._batches_of_epoch()
+                minutes = (time.monotonic() - self._saved) / 60
+                if interrupt.asked or minutes >= self.trainer["checkpoint_minutes"]:
+                    self.save()
+                if interrupt.asked:
+                    raise KeyboardInterrupt
+        return self.at
+
+    def _batches_of_epoch(self) -> list[list[int]]:
+        size, tokens = self.trainer["batch_size"], self.trainer["batch_tokens"]
+        return training_batches(
+            self.splits["train"].lengths,
+            batch_size=BATCH_SIZE if size is None and tokens is None else size,
+            batch_tokens=tokens,
+            seed=self.trainer["seed"],
+            epoch=self.at.epoch,
+        )
+
+    def _update(self) -> None:
+        """One step of the optimizer: the mean loss over the targets of `accumulate` batches."""
+        started = time.perf_counter()
+        self.forward.train()
+        rows_of = self.batches[self.at.position : self.at.position + self.trainer["accumulate"]]
+        group = [self.splits["train"].batch(rows) for rows in rows_of]
+        tokens = sum(int(batch["lengths"].sum()) for batch in group)
+        losses, counts = zip(
+            *[self._backward(batch, tokens, len(group)) for batch in group], strict=True
+        )
+        targets = max(1, int(sum(counts)))
+        if len(group) > 1:  # each batch was divided by the tokens, which were known beforehand
+            grads = [p.grad for p in self.model.parameters() if p.grad is not None]
+            torch._foreach_mul_(grads, tokens / targets)
+        if self.trainer["clip_norm"] is not None:
+            self.accelerator.clip_grad_norm_(self.model.parameters(), self.trainer["clip_norm"])
+        share = self.at.share_done(self.trainer, len(self.batches))
+        for parameters in self.optimizer.param_groups:
+            parameters["lr"] = learning_rate(self.trainer, self.at.step, share)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        if self.average is not None:
+            self.average.update_parameters(self.model)
+        self.at.step += 1
+        self.at.position += len(group)
+        self.at.tokens += tokens
+        self.at.loss_sum += float(sum(losses))
+        self.at.loss_count += targets
+        spent = time.perf_counter() - started
+        self.at.seconds, self.at.busy_seconds = (
+            self.at.seconds + spent,
+            self.at.busy_seconds + spent,
+        )
+        if self.at.step % max(1, len(self.batches) // self.trainer["accumulate"] // POINTS) == 0:
+            self._record({})
+
+    def _backward(self, batch: Batch, tokens: int, group: int) -> tuple[Tensor, Tensor]:
+        """Add one batch's gradient; return its summed loss and its number of targets."""
+        batch = to_device(batch, self.device)
+        hidden = self.forward(batch)
+        with self.accelerator.autocast():
+            loss, count = self.model.head.loss(hidden, batch)
+        self.accelerator.backward(loss / (count.clamp(min=1) if group == 1 else tokens))
+        return loss.detach(), count
+
+    def _validation_due(self) -> bool:
+        epochs, every = self.at.epochs(len(self.batches)), self.trainer["validate_every"]
+        passed = int(epochs / every + 1e-9) > int(self.at.validated_at / every + 1e-9)
+        return passed or self._last_step()
+
+    def _bound_reached(self) -> bool:
+        return self._last_step() or self.at.out_of_patience(self.trainer, len(self.batches))
+
+    def _last_step(self) -> bool:
+        return self.at.share_done(self.trainer, len(self.batches)) >= 1 - 1e-9
+
+    def _validate(self) -> None:
+        """Score the newest weights and their average; keep the best there has been."""
+        started = time.perf_counter()
+        candidates: list[tuple[nn.Module, bool]] = [(self.model, False)]
+        if self.average is not None:
+            candidates.append((self.average.module, True))
+        scored = [(self._score(model), model, averaged) for model, averaged in candidates]
+        name, higher = self.primary.name, self.primary.direction == "higher"
+        best = max(scored, key=lambda one: one[0].metrics[name] * (1 if higher else -1))
+        scores, model, averaged = best
+        value = scores.metrics[name]
+        epochs = self.at.epochs(len(self.batches))
+        before = self.at.best_score
+        if before is None or (value > before if higher else value < before):
+            self.best = _copy(model)
+            self.at.best_score, self.at.best_is_average = value, averaged
+            self.at.best_step, self.at.best_epoch = self.at.step, epochs
+        self.at.validated_at, self.at.validation = epochs, value
+        self.at.seconds += time.perf_counter() - started
+        self._record({"validation/loss": scores.loss, f"validation/{name}": value})
+
+    def _score(self, model: nn.Module) -> Scores:
+        assert isinstance(model, SequenceModel)
+        return score(model, self.splits["validation"], self.metrics(), self.device)
+
+    def _record(self, metrics: dict[str, float]) -> None:
+        if self.at.loss_count:
+            metrics = {"train/loss": self.at.loss_sum / self.at.loss_count, **metrics}
+            self.at.loss_sum, self.at.loss_count = 0.0, 0
+        point = self.at.record(self.at.epochs(len(self.batches)), metrics)
+        if self.watchers.on_metrics is not None:
+            self.watchers.on_metrics(point.step, point.timestamp_ms, point.metrics)
+
+    def _tell(self) -> None:
+        if time.monotonic() - self._told < 0.2 and not self.at.finished:
+            return
+        self._told = time.monotonic()
+        losses = [
+            p.metrics["train/loss"] for p in self.at.history[-POINTS:] if "train/loss" in p.metrics
+        ]
+        recent = self.at.loss_sum / self.at.loss_count if self.at.loss_count else float("nan")
+        share = self.at.share_done(self.trainer, len(self.batches))
+        self.watchers.reporter.training(
+            TrainingProgress(
+                epoch=self.at.epochs(len(self.batches)),
+                max_epochs=self.trainer["max_epochs"],
+                step=self.at.step,
+                loss=losses[-1] if losses else recent,
+                primary_name=self.primary.name,
+                primary=self.at.validation,
+                tokens_per_second=self.at.tokens / max(1e-9, self.at.busy_seconds),
+                seconds_left=self.at.seconds_left(share),
+            )
+        )
+
+    def save(self) -> Path:
+        """Write a checkpoint of everything that moves."""
+        generators, random_state = random_states()
+        moments = self.optimizer.state_dict()["state"]
+        tensors: dict[str, Tensor] = dict(generators)
+        tensors |= {f"model.{name}": value for name, value in self.model.state_dict().items()}
+        tensors |= {f"best.{name}": value for name, value in self.best.items()}
+        for number, kept in moments.items():
+            tensors |= {
+                f"optimizer.{number}.{name}": torch.as_tensor(v) for name, v in kept.items()
+            }
+        if self.average is not None:
+            state = self.average.state_dict()
+            tensors |= {f"average.{name}": value for name, value in state.items()}
+        state_of = {"progress": self.at.to_json(), "random": random_state}
+        path = save_checkpoint(self.watchers.checkpoints, self.at.step, tensors, state_of)
+        self._saved = time.monotonic()
+        return path
+
+    def restore(self, path: Path) -> None:
+        """Go back to what a checkpoint holds; what follows is as if it had never stopped."""
+        tensors, state = load_checkpoint(path)
+        self.at = Progress.from_json(state["progress"])
+        self.model.load_state_dict(_under(tensors, "model."))
+        self.best = _under(tensors, "best.")
+        if self.average is not None:
+            self.average.load_state_dict(_under(tensors, "average."))
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in _under(tensors, "optimizer.").items():
+            number, key = name.split(".", 1)
+            moments.setdefault(int(number), {})[key] = tensor
+        described = self.optimizer.state_dict()
+        self.optimizer.load_state_dict({**described, "state": moments})
+        self.batches = self._batches_of_epoch()
+        restore_random_states(tensors, state["random"])
+
+
+def _copy(model: nn.Module) -> dict[str, Tensor]:
+    return {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
+
+
+def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {
+        name.removeprefix(prefix): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(prefix)
+    }

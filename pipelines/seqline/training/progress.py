@@ -1,0 +1,90 @@
+"""Where a training stands, how far it has to go, and what it has measured on the way."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass
+class Point:
+    """One line of the history: figures after `step` updates, at a time in milliseconds."""
+
+    step: int
+    epoch: float
+    timestamp_ms: int
+    metrics: dict[str, float]
+
+
+@dataclass
+class Progress:
+    """Where the training stands; plain numbers, so that a checkpoint can hold them.
+
+    epoch, position  the epoch under way and its batches that are done
+    seconds          since the first update, validation included
+    busy_seconds     the same without validation; `tokens` are those trained on meanwhile
+    loss_sum, loss_count  since the last point of the history
+    """
+
+    step: int = 0
+    epoch: int = 0
+    position: int = 0
+    seconds: float = 0.0
+    busy_seconds: float = 0.0
+    tokens: int = 0
+    loss_sum: float = 0.0
+    loss_count: int = 0
+    validated_at: float = 0.0
+    validation: float | None = None
+    best_score: float | None = None
+    best_step: int = 0
+    best_epoch: float = 0.0
+    best_is_average: bool = False
+    finished: bool = False
+    history: list[Point] = field(default_factory=list)
+
+    def epochs(self, batches: int) -> float:
+        """Return the epochs done, with fractions; an epoch has `batches` batches."""
+        return self.epoch + self.position / max(1, batches)
+
+    def record(self, epochs: float, metrics: Mapping[str, float]) -> Point:
+        """Add figures to the history."""
+        now = time.time_ns() // 1_000_000
+        point = Point(self.step, round(epochs, 4), now, dict(metrics))
+        self.history.append(point)
+        return point
+
+    def share_done(self, trainer: Mapping[str, Any], batches: int) -> float:
+        """Return how much of the training is done, 0 to 1, by the bound that is nearest."""
+        shares = [0.0]
+        if trainer["max_epochs"] is not None:
+            shares.append(self.epochs(batches) / trainer["max_epochs"])
+        if trainer["max_steps"] is not None:
+            shares.append(self.step / trainer["max_steps"])
+        if trainer["max_minutes"] is not None:
+            shares.append(self.seconds / (60 * trainer["max_minutes"]))
+        return max(shares)
+
+    def out_of_patience(self, trainer: Mapping[str, Any], batches: int) -> bool:
+        """Say whether `patience` epochs have passed without a better score."""
+        patience = trainer["patience"]
+        return patience is not None and self.epochs(batches) - self.best_epoch >= patience
+
+    def seconds_left(self, share: float) -> float | None:
+        """Return the time left in seconds, None before it can be told."""
+        if share <= 0 or not math.isfinite(share):
+            return None
+        return max(0.0, self.seconds * (1 - share) / share)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values for a checkpoint."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Progress:
+        """Read back what `to_json` returned."""
+        history = [Point(**point) for point in values["history"]]
+        return cls(**{**values, "history": history})

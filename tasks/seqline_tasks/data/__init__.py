@@ -1,0 +1,1 @@
+"""Reading, splitting and storing data, shared by the tasks."""

@@ -1,0 +1,1 @@
+"""Heads shared by the tasks: hidden features → a distribution, with its loss."""

@@ -1,0 +1,43 @@
+"""A softmax over classes, at every step.
+
+Letters: B batch, T time, H hidden features, C classes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+UNSCORED = -100
+
+
+class Softmax(nn.Module):
+    """p = softmax(W h + b); the loss is cross-entropy in nats, summed over the scored steps."""
+
+    def __init__(self, input_size: int, classes: int, label_smoothing: float = 0.0) -> None:
+        super().__init__()
+        self.classes, self.label_smoothing = classes, label_smoothing
+        self.scores = nn.Linear(input_size, classes)
+
+    def loss(self, hidden: Tensor, targets: Int[Tensor, "*B"]) -> tuple[Tensor, Tensor]:
+        """Return the summed loss and the number of targets; UNSCORED ones count for nothing.
+
+        So do targets past the last class, which no training example had.
+        """
+        scored = (targets >= 0) & (targets < self.classes)
+        chosen = targets[scored]
+        summed = F.cross_entropy(
+            self.scores(hidden[scored]).float(),
+            chosen,
+            reduction="sum",
+            label_smoothing=self.label_smoothing,
+        )
+        return summed, scored.sum()
+
+    def predict(self, hidden: Float[Tensor, "*B H"]) -> Int[Tensor, "*B"]:
+        """Return the most probable class of every step."""
+        best: Any = self.scores(hidden).argmax(dim=-1)
+        return best

@@ -1,0 +1,95 @@
+"""Part-of-speech tagging: a tag for every word, many-to-many of equal length."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from torch import Tensor
+
+from seqline_plugins.architecture import Kind
+from seqline_plugins.sources import DataSource
+from seqline_plugins.task import Batch, Example, Head, Metric, Task
+from seqline_tasks.data.conllu import fill_column, read_sentences
+from seqline_tasks.heads.softmax import Softmax
+from seqline_tasks.pos_tagging.config import Config
+from seqline_tasks.pos_tagging.encoding import TagEncoding, TaggedSentences
+from seqline_tasks.pos_tagging.inputs import WordInputs
+from seqline_tasks.pos_tagging.samples import mark_mistakes
+from seqline_tasks.pos_tagging.scoring import TagMetrics
+from seqline_tasks.pos_tagging.sources import TaggedSource, column_of
+
+__all__ = ["PosTagging"]
+
+
+class TagHead(Head):
+    """A softmax over the tags of each word."""
+
+    def __init__(
+        self, config: Any, encoding: TagEncoding, input_size: int, loss: Mapping[str, Any]
+    ) -> None:
+        super().__init__(config, encoding, input_size, loss)
+        self.softmax = Softmax(input_size, len(encoding.tags), loss.get("label_smoothing", 0.0))
+
+    def loss(self, hidden: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return the summed cross-entropy in nats and the number of scored words."""
+        return self.softmax.loss(hidden, batch["tags"])
+
+    def predict(self, hidden: Tensor) -> Tensor:
+        """Return the most probable tag of every word."""
+        return self.softmax.predict(hidden)
+
+
+class PosTagging(Task):
+    """Tags words with their part of speech; scored against a most-frequent-tag baseline."""
+
+    Config = Config
+    kinds = (Kind("sequence", "aligned"),)
+    metrics = (
+        Metric("accuracy"),
+        Metric("unseen_accuracy"),
+        Metric("sentence_accuracy"),
+        Metric("f1"),
+    )
+    primary = "accuracy"
+
+    source = TaggedSource
+    encoding = TagEncoding
+    split = TaggedSentences
+    inputs = WordInputs
+    head = TagHead
+    scoring = TagMetrics
+
+    def parse(self, lines: Iterable[str], place: str) -> list[Example]:
+        """Read CoNLL-U, or plain text: one sentence a line, words apart by spaces."""
+        given = list(lines)
+        if not any("\t" in line for line in given if not line.startswith("#")):
+            return [_unlabelled(line.split()) for line in given]
+        sentences = read_sentences(enumerate(given, start=1), "upos", place)
+        return [_unlabelled(sentence.words, sentence.lines) for sentence in sentences]
+
+    def render(
+        self, examples: Sequence[Example], predicted: Sequence[Sequence[str]], data: DataSource
+    ) -> str:
+        """Return CoNLL-U with the learned column filled, or plain lines of word/TAG."""
+        parts = []
+        for example, tags in zip(examples, predicted, strict=True):
+            if example["lines"]:
+                parts.append(fill_column(example["lines"], column_of(data), tags) + "\n")
+            else:
+                pairs = zip(example["words"], tags, strict=True)
+                parts.append(" ".join(f"{word}/{tag}" for word, tag in pairs) + "\n")
+        return "".join(parts)
+
+    def decode(self, encoding: Any, predicted: Tensor, batch: Batch) -> list[list[str]]:
+        """Return the tags' names, a list a sentence."""
+        rows = zip(predicted.tolist(), batch["lengths"].tolist(), strict=True)
+        return [[encoding.tags[tag] for tag in row[:length]] for row, length in rows]
+
+    def samples(self, examples: Sequence[Example], predicted: Sequence[Sequence[str]]) -> list[str]:
+        """Return a few tagged sentences, mistakes marked."""
+        return mark_mistakes(examples, predicted)
+
+
+def _unlabelled(words: list[str], lines: list[str] | None = None) -> Example:
+    return {"words": words, "tags": [None] * len(words), "lines": lines}

@@ -1,0 +1,50 @@
+"""Tagged sentences as a person wants to see them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from seqline_plugins.task import Example
+
+SHORTEST, LONGEST = 5, 14
+
+
+def mark_mistakes(
+    examples: Sequence[Example], predicted: Sequence[Sequence[str]], count: int = 4
+) -> list[str]:
+    """Return `count` sentences as "word/TAG"; a mistake as "word/**TAG** (not GOLD)".
+
+    Half of them hold a mistake, where there are that many.
+    """
+    fitting = [
+        index
+        for index, example in enumerate(examples)
+        if SHORTEST <= len(example["words"]) <= LONGEST
+    ] or [index for index, example in enumerate(examples) if example["words"]]
+    wrong = [index for index in fitting if _mistakes(examples[index], predicted[index])]
+    right = [index for index in fitting if index not in set(wrong)]
+    chosen = _spread(wrong, count // 2)
+    chosen += _spread(right, count - len(chosen))
+    return [_line(examples[index], predicted[index]) for index in sorted(chosen)]
+
+
+def _spread(indices: list[int], count: int) -> list[int]:
+    step = max(1, len(indices) // max(1, count))
+    return indices[::step][:count]
+
+
+def _mistakes(example: Example, tags: Sequence[str]) -> int:
+    pairs = zip(example["tags"], tags, strict=True)
+    return sum(gold is not None and gold != tag for gold, tag in pairs)
+
+
+def _line(example: Example, tags: Sequence[str]) -> str:
+    parts = []
+    for word, gold, tag in zip(example["words"], example["tags"], tags, strict=True):
+        if gold is None:
+            parts.append(word)
+        elif gold == tag:
+            parts.append(f"{word}/{tag}")
+        else:
+            parts.append(f"{word}/**{tag}** (not {gold})")
+    return " ".join(parts)

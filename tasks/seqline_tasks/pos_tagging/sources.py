@@ -1,0 +1,187 @@
+"""Where tagged sentences come from: HKCanCor, CoNLL-U files, the hub."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from typing import Any
+
+from seqline_plugins.errors import UserError
+from seqline_plugins.sources import DataSource
+from seqline_plugins.task import Example, Source
+from seqline_tasks.data.conllu import read_sentences
+from seqline_tasks.data.files import digest_of, matching_files, read_lines
+from seqline_tasks.data.hub import class_names, describe_hub, load_hub
+from seqline_tasks.data.split import deal
+from seqline_tasks.pos_tagging.baseline import most_frequent_tag
+
+COLUMNS = ("upos", "xpos")
+WORDS = ("tokens", "words", "form", "forms")
+TAGS = ("tags", "pos_tags", "pos")
+DEFAULT_HUB = ("universal-dependencies/universal_dependencies", "en_ewt")
+
+
+class TaggedSource(Source):
+    """Tagged sentences, {"words": […], "tags": [… or None]}."""
+
+    def read(self, data: DataSource) -> dict[str, list[Example]]:
+        """Return {"words": […], "tags": [… or None]} for train, validation and test."""
+        return read_source(data)
+
+    def fingerprint(self, data: DataSource) -> dict[str, Any]:
+        """Return file digests, or the package that holds the data and its version."""
+        return fingerprint_source(data)
+
+    def warnings(self, splits: Mapping[str, Sequence[Example]]) -> list[str]:
+        """Warn of test sentences that training has too, and of tags that it never had."""
+        found = []
+        trained = {tuple(example["words"]) for example in splits["train"]}
+        test = [tuple(e["words"]) for e in splits["test"] if len(e["words"]) > 3]
+        shared = sum(words in trained for words in test)
+        if test and shared / len(test) > 0.05:
+            share = f"{shared} of {len(test)} test sentences of four words or more"
+            found.append(f"{share} are in the training data too: the scores flatter.")
+        known = {tag for example in splits["train"] for tag in example["tags"]}
+        new = [t for e in splits["test"] for t in e["tags"] if t not in known and t is not None]
+        if new:
+            names = ", ".join(sorted(set(new))[:10])
+            found.append(f"{len(new)} test words have a tag that training never had: {names}.")
+        return found
+
+    def baseline(self, splits: Mapping[str, Sequence[Example]]) -> dict[str, float]:
+        """Return the most-frequent-tag accuracy."""
+        return {"accuracy": most_frequent_tag(splits)}
+
+
+def read_source(data: DataSource) -> dict[str, list[Example]]:
+    """Return train, validation and test sentences as {"words": […], "tags": [… or None]}."""
+    column_of(data)
+    read = {"builtin": _read_builtin, "files": _read_files, "hub": _read_hub}[data.source]
+    splits = read(data)
+    for name, examples in splits.items():
+        if not any(tag is not None for example in examples for tag in example["tags"]):
+            raise UserError(f"data: the {name} split has no tagged word ({data.source}).")
+    return splits
+
+
+def column_of(data: DataSource) -> str:
+    """Return the column to learn, upos unless chosen; raises `UserError` for another."""
+    column = data.column or "upos"
+    if column not in COLUMNS:
+        raise UserError(f"data.column: found '{column}', expected {' or '.join(COLUMNS)}.")
+    return column
+
+
+def fingerprint_source(data: DataSource) -> dict[str, Any]:
+    """Return what determines the sentences, without parsing them."""
+    rule = {"column": column_of(data), "split": data.split, "split_by": data.split_by}
+    rule |= {"seed": data.seed, "source": data.source}
+    if data.source == "builtin":
+        _pycantonese()
+        return rule | {"pycantonese": version("pycantonese")}
+    if data.source == "hub":
+        repo, subset = _hub_name(data)
+        return rule | describe_hub(repo, subset, data.revision)
+    keys = ("train", "validation", "test", "file")
+    return rule | {
+        key: [digest_of(path) for path in matching_files(getattr(data, key), f"data.{key}")]
+        for key in keys
+        if getattr(data, key)
+    }
+
+
+def _read_builtin(data: DataSource) -> dict[str, list[Example]]:
+    """HKCanCor: spoken Cantonese of Hong Kong; words without a tag are read, not scored."""
+    utterances = _pycantonese().hkcancor().tokens(by_utterance=True)
+    sentences = [
+        {"words": [t.word for t in tokens], "tags": [t.pos or None for t in tokens]}
+        for tokens in utterances
+        if tokens
+    ]
+    return deal(sentences, data.split, data.split_by, data.seed)
+
+
+def _pycantonese() -> Any:
+    try:
+        import pycantonese
+    except ImportError as error:
+        raise UserError(
+            "data=builtin reads HKCanCor from the package pycantonese, which is not installed: "
+            "pip install 'seqline[samples]', or use data=files data.train=… data.test=…"
+        ) from error
+    return pycantonese
+
+
+def _read_files(data: DataSource) -> dict[str, list[Example]]:
+    if data.file:
+        return deal(_read_pattern(data, "file"), data.split, data.split_by, data.seed)
+    for key in ("train", "test"):
+        if not getattr(data, key):
+            raise UserError(
+                f"data.{key}: data=files needs data.train and data.test (data.validation too, "
+                "or a tenth of the training data serves), or data.file alone."
+            )
+    splits = {"train": _read_pattern(data, "train"), "test": _read_pattern(data, "test")}
+    if data.validation:
+        splits["validation"] = _read_pattern(data, "validation")
+    return _with_validation(splits, data)
+
+
+def _with_validation(
+    splits: dict[str, list[Example]], data: DataSource
+) -> dict[str, list[Example]]:
+    """Take the last tenth of the training sentences where no validation data are given."""
+    if "validation" not in splits:
+        train = splits["train"]
+        if len(train) < 2:
+            raise UserError("data.train: one sentence cannot be split; give data.validation.")
+        held = max(1, len(train) // 10)
+        splits["train"], splits["validation"] = train[:-held], train[-held:]
+    return {name: splits[name] for name in ("train", "validation", "test")}
+
+
+def _read_pattern(data: DataSource, key: str) -> list[Example]:
+    column = column_of(data)
+    examples: list[Example] = []
+    for path in matching_files(getattr(data, key), f"data.{key}"):
+        sentences = read_sentences(read_lines(path), column, str(path))
+        examples += [{"words": s.words, "tags": s.values} for s in sentences]
+    if not examples:
+        raise UserError(f"data.{key}={getattr(data, key)}: no sentence was found.")
+    return examples
+
+
+def _hub_name(data: DataSource) -> tuple[str, str | None]:
+    return (data.repo, data.subset) if data.repo else DEFAULT_HUB
+
+
+def _read_hub(data: DataSource) -> dict[str, list[Example]]:
+    repo, subset = _hub_name(data)
+    splits = {
+        name: _from_table(table, column_of(data), repo)
+        for name, table in load_hub(repo, subset, data.revision).items()
+    }
+    if "test" not in splits:
+        return deal(splits["train"], data.split, data.split_by, data.seed)
+    return _with_validation(splits, data)
+
+
+def _from_table(table: Any, column: str, repo: str) -> list[Example]:
+    words = _first_column(table, WORDS, repo)
+    tags = _first_column(table, (column, *TAGS), repo)
+    names = class_names(table, tags)
+    examples: list[Example] = []
+    for row in table:
+        values = [names[tag] if names is not None else tag for tag in row[tags]]
+        if row[words]:
+            kept = [None if value in ("_", "", None) else str(value) for value in values]
+            examples.append({"words": list(row[words]), "tags": kept})
+    return examples
+
+
+def _first_column(table: Any, known: tuple[str, ...], repo: str) -> str:
+    for name in known:
+        if name in table.column_names:
+            return name
+    there = ", ".join(table.column_names)
+    raise UserError(f"data.repo={repo}: has columns {there}, expected one of {', '.join(known)}.")
