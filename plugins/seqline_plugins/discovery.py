@@ -104,12 +104,13 @@ def distribution_of(entry: EntryPoint) -> str:
 
 def origin_of(distribution: Distribution | None) -> tuple[str, str]:
     """Return a distribution's name and version; its folder and "?" where it has no metadata."""
-    if distribution is None:
-        return "unknown", "?"
     try:
-        return distribution.metadata["Name"], distribution.metadata["Version"]
+        metadata = distribution.metadata if distribution else None
+        name, version = (metadata["Name"], metadata["Version"]) if metadata else (None, None)
     except (KeyError, TypeError, ValueError):
-        return Path(str(getattr(distribution, "_path", "unknown"))).name, "?"
+        name = version = None
+    folder = Path(str(getattr(distribution, "_path", "unknown"))).name
+    return name or folder, version or "?"
 
 
 def _refusal(kind: str, entry: EntryPoint, reason: str) -> PluginError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-NAMING = '''
+NAMING = """
 from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
@@ -75,7 +75,7 @@ class TwoWay(Architecture):
 
 class Summary(TwoWay):
     kind = Kind("sequence", "entity")
-'''
+"""
 
 
 @pytest.fixture
