@@ -30,7 +30,7 @@ def watch(quiet: bool, stream: TextIO | None = None) -> Iterator[Reporter]:
         with reporter.live:
             yield reporter
     else:
-        yield PlainReporter(console.file)
+        yield PlainReporter(stream or sys.stderr)
 
 
 class TerminalReporter:
@@ -74,7 +74,7 @@ class TerminalReporter:
     def _line(self) -> Text:
         dots = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"[int(time.monotonic() * 8) % 10]
         line = Text(f"{dots} ", style="cyan", no_wrap=True, overflow="ellipsis")
-        line.append(f"{self._stage:<9}", style="bold default")
+        line.append(f"{self._stage} ", style="bold default")
         if self._progress is None:
             return line.append(clock(time.monotonic() - self._since), style="dim")
         return line.append(describe(self._progress), style="default")
@@ -111,19 +111,19 @@ class PlainReporter:
         self._print(f"warning: {text}")
 
     def _print(self, text: str) -> None:
-        print(text, file=self._stream, flush=True)  # noqa: T201
+        print(text, file=self._stream, flush=True)
 
 
 def describe(progress: TrainingProgress) -> str:
-    """Return a training's state in at most 69 columns, for metric names of ten letters."""
+    """Return a training's state in at most 72 columns, for metric names of ten letters."""
     of = f"/{progress.max_epochs}" if progress.max_epochs is not None else ""
     parts = [f"epoch {progress.epoch:.1f}{of}", f"loss {progress.loss:.3f}"]
     if progress.primary is not None:
         parts.append(f"{progress.primary_name} {progress.primary:.4f}")
-    parts.append(f"{progress.tokens_per_second:,.0f} tokens/s")
     if progress.seconds_left is not None:
         parts.append(f"{clock(progress.seconds_left)} left")
-    return " · ".join(parts)
+    parts.append(f"{progress.tokens_per_second:,.0f} tokens/s")
+    return "  ".join(parts)
 
 
 def clock(seconds: float) -> str:

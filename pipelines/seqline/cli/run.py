@@ -1,0 +1,46 @@
+"""`seqline run`: compose, run the pipeline, show the result."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Sequence
+
+import yaml
+
+from seqline.cli.progress import watch
+from seqline.config.compose import compose
+from seqline.config.nested import plain
+
+
+def show_configuration(overrides: Sequence[str], as_json: bool) -> None:
+    """Print the composed configuration, as YAML or as JSON."""
+    config = compose(overrides)
+    if as_json:
+        print(json.dumps(config, ensure_ascii=False))  # noqa: T201
+    else:
+        print(yaml.safe_dump(config, sort_keys=False, allow_unicode=True), end="")  # noqa: T201
+
+
+def run(overrides: Sequence[str], *, fresh: bool, quiet: bool, as_json: bool) -> None:
+    """Run the pipeline and print its report; with `as_json` nothing else on standard output.
+
+    The configuration is checked first, before Prefect or MLflow are imported and before anything
+    is written.
+    """
+    with contextlib.redirect_stdout(sys.stderr), watch(quiet or as_json) as reporter:
+        config = compose(overrides)
+        from seqline.home import open_home, quiet_environment
+
+        quiet_environment()
+        home = open_home()
+        from seqline.flow import run_pipeline
+
+        report = run_pipeline(config, home, fresh=fresh, reporter=reporter)
+    if as_json:
+        print(json.dumps(plain(report), ensure_ascii=False))  # noqa: T201
+        return
+    from seqline.cli.report import show
+
+    show(report, overrides, config["cell"]["name"])
