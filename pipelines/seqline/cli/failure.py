@@ -33,6 +33,7 @@ def reported(show_traceback: bool = False, as_json: bool = False) -> Iterator[No
     try:
         with _terminated_like_interrupted():
             yield
+            sys.stdout.flush()  # a reader that went away is noticed here, not at exit
     except KeyboardInterrupt:
         _end(INTERRUPTED, "interrupted.", as_json)
     except BrokenPipeError:

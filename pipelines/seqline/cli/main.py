@@ -63,7 +63,10 @@ def run(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Prepare the data, train, evaluate and export a model."""
+    """Prepare the data, train, evaluate and export a model.
+
+    `seqline run --cfg` shows every key that can be given.
+    """
     with reported(traceback, as_json):
         from seqline.cli import run as command
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import sys
 from pathlib import Path
 
@@ -11,13 +13,33 @@ from seqline_plugins.errors import UserError
 def predict(model: str, file: Path | None, *, as_json: bool = False) -> None:
     """Print what a model predicts, in the format of what it reads.
 
-    `model` is an exported folder or a run's id; without `file` standard input is read.
+    `model` is an exported folder or a run's id; without `file` standard input is read. With
+    `as_json` it prints `{"predictions": […]}`, one list for each sequence.
     Raises `UserError` for what is no export, no run, or a file that is not there.
     """
     if file is not None and not file.is_file():
         raise UserError(f"{file}: {'is a folder' if file.is_dir() else 'there is no such file'}.")
     if file is None and sys.stdin.isatty():
         print("reading standard input; end with Ctrl-D", file=sys.stderr)  # noqa: T201
-    from seqline.exported import predict_file
+    folder = export_folder(model)
+    from seqline.exported import load_export, predict_file
 
-    predict_file(Path(model), file, sys.stdout)
+    if not as_json:
+        predict_file(folder, file, sys.stdout)
+        return
+    from seqline_tasks.data.files import read_lines
+
+    with contextlib.redirect_stdout(sys.stderr):
+        predictor = load_export(folder)
+        lines = [line for _, line in read_lines(file)] if file else sys.stdin.read().splitlines()
+        examples = predictor.task.parse(lines, str(file or "standard input"))
+        predictions = predictor.predict(examples)
+    print(json.dumps({"predictions": predictions}, ensure_ascii=False))  # noqa: T201
+
+
+def export_folder(model: str) -> Path:
+    """Return the folder of an exported model; raises `UserError` for what names none."""
+    folder = Path(model)
+    if not folder.exists():
+        raise UserError(f"{model}: there is no such folder; expected an exported model.")
+    return folder

@@ -66,9 +66,7 @@ def _table(report: RunReport, plain: bool) -> Table:
     return table
 
 
-def next_commands(
-    report: RunReport, overrides: Sequence[str], cell: str
-) -> list[tuple[str, str]]:
+def next_commands(report: RunReport, overrides: Sequence[str], cell: str) -> list[tuple[str, str]]:
     """Return three commands that can be pasted, each with its purpose."""
     folder = shlex.quote(_shortest(Path(report.export)))
     again = _another_cell(overrides, cell)

@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Sequence
 
-import yaml
+from omegaconf import OmegaConf
 
 from seqline.cli.progress import watch
 from seqline.config.compose import compose
@@ -20,7 +20,7 @@ def show_configuration(overrides: Sequence[str], as_json: bool) -> None:
     if as_json:
         print(json.dumps(config, ensure_ascii=False))  # noqa: T201
     else:
-        print(yaml.safe_dump(config, sort_keys=False, allow_unicode=True), end="")  # noqa: T201
+        print(OmegaConf.to_yaml(OmegaConf.create(config)), end="")  # noqa: T201
 
 
 def run(overrides: Sequence[str], *, fresh: bool, quiet: bool, as_json: bool) -> None:

@@ -125,8 +125,15 @@ def _refuse_unknown_slots(parsed: Sequence[Override]) -> None:
     placed = [override for override in parsed if override.package is not None]
     if not placed:
         return
-    chosen = [override for override in parsed if override.key_or_group in group_names()]
-    tree = _composed([f"{one.input_line}" for one in chosen if one.package is None])
+    chosen = [
+        _checked_line(override)
+        for override in parsed
+        if override.package is None and override.key_or_group in group_names()
+    ]
+    try:
+        tree = _composed([line for line in chosen if line is not None])
+    except (HydraException, OmegaConfBaseException):
+        return  # the choices themselves do not compose; that is what is reported
     places = [
         f"{group}@{kind}.{place}"
         for kind in GROUPS

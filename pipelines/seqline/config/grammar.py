@@ -52,11 +52,13 @@ def _meant(word: str) -> str:
 
 def _several(override: Override, key: str, text: str) -> str:
     given = text.split("=", 1)[1]
-    first = given.split(",")[0] if "(" not in given else "…"
-    return (
-        f"{key}: found several values, '{given}', expected one, as in {key}={first}. "
-        f"One run trains one model; a list is written {key}=[a,b], a text with a comma in quotes."
-    )
+    simple = "(" not in given and "'" not in given
+    first = given.split(",")[0] if simple else "…"
+    said = f"{key}: found several values, '{given}', expected one, as in {key}={first}."
+    if override.key_or_group in group_names() or not simple:
+        return f"{said} One run trains one model."
+    quoted = shlex.quote(f'{key}="{given}"')
+    return f"{said} A list is written {key}=[{given}], a text with a comma {quoted}."
 
 
 def _ungrammatical(parser: OverridesParser, text: str) -> str:
