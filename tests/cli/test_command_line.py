@@ -118,7 +118,9 @@ def test_json_says_errors_too(capsys) -> None:
 
 def test_cfg_prints_the_configuration_as_yaml(capsys) -> None:
     assert main(["run", "--cfg", "cell=gru", "trainer.lr=0.5"]) == 0
-    config = yaml.safe_load(capsys.readouterr().out)
+    out = capsys.readouterr().out
+    assert "# units of each layer and direction (a whole number, at least 1)" in out
+    config = yaml.safe_load(out)
     assert config["architecture"]["cell"]["name"] == "gru"
     assert config["trainer"]["lr"] == 0.5
 

@@ -68,12 +68,14 @@ def run(
     `seqline run --cfg` shows every key that can be given.
     """
     with reported(traceback, as_json):
-        from seqline.cli import run as command
-
         if cfg:
-            command.show_configuration(overrides or [], as_json)
-        else:
-            command.run(overrides or [], fresh=fresh, quiet=quiet, as_json=as_json)
+            from seqline.cli.configuration import show_configuration
+
+            show_configuration(overrides or [], as_json)
+            return
+        from seqline.cli.run import run as command
+
+        command(overrides or [], fresh=fresh, quiet=quiet, as_json=as_json)
 
 
 @app.command()

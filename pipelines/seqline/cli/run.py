@@ -7,20 +7,9 @@ import json
 import sys
 from collections.abc import Sequence
 
-from omegaconf import OmegaConf
-
 from seqline.cli.progress import watch
 from seqline.config.compose import compose
 from seqline.config.nested import plain
-
-
-def show_configuration(overrides: Sequence[str], as_json: bool) -> None:
-    """Print the composed configuration, as YAML or as JSON."""
-    config = compose(overrides)
-    if as_json:
-        print(json.dumps(config, ensure_ascii=False))  # noqa: T201
-    else:
-        print(OmegaConf.to_yaml(OmegaConf.create(config)), end="")  # noqa: T201
 
 
 def run(overrides: Sequence[str], *, fresh: bool, quiet: bool, as_json: bool) -> None:
