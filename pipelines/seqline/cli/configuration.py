@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -15,7 +17,8 @@ from seqline_plugins.discovery import GROUPS, RESERVED
 
 def show_configuration(overrides: Sequence[str], as_json: bool) -> None:
     """Print the composed configuration, as commented YAML or as JSON."""
-    config = compose(overrides)
+    with contextlib.redirect_stdout(sys.stderr):  # a plugin may print when it is imported
+        config = compose(overrides)
     text = json.dumps(config, ensure_ascii=False) if as_json else "\n".join(_commented(config))
     print(text)  # noqa: T201
 
