@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from seqline_plugins.architecture import Architecture, Kind, State
+from seqline_plugins.dropout import drop
 from seqline_plugins.options import option, slot
 from seqline_plugins.recurrence import RecurrentStack
 
@@ -25,6 +25,7 @@ class Config:
     dropout: float = option(0.0, "share dropped between layers", low=0, high=0.99)
     input_dropout: float = option(0.5, "share of the features dropped", low=0, high=0.99)
     output_dropout: float = option(0.5, "share of the last outputs dropped", low=0, high=0.99)
+    variational: bool = option(False, "drop the same features at every step of a sequence")
 
 
 class ManyToMany(Architecture):
@@ -42,6 +43,7 @@ class ManyToMany(Architecture):
             num_layers=config.num_layers,
             direction="both" if config.bidirectional else "forward",
             dropout=config.dropout,
+            variational=config.variational,
             kernel=kernel,
         )
         self.output_size = self.recurrence.output_size
@@ -62,14 +64,17 @@ class ManyToMany(Architecture):
         state: State | None = None,
     ) -> tuple[Float[Tensor, "B T DH"], State]:
         """Return one hidden vector a step, and the state after each row's last step."""
-        x = F.dropout(features, self.config.input_dropout, self.training)
+        x = self._drop(features, self.config.input_dropout)
         hidden, after = self.recurrence(x, lengths, state)
-        return F.dropout(hidden, self.config.output_dropout, self.training), after
+        return self._drop(hidden, self.config.output_dropout), after
 
     def step(
         self, features_t: Float[Tensor, "B I"], state: State
     ) -> tuple[Float[Tensor, "B H"], State]:
         """Return the hidden vector of one step and the state after it."""
-        x_t = F.dropout(features_t, self.config.input_dropout, self.training)
+        x_t = self._drop(features_t, self.config.input_dropout)
         hidden, after = self.recurrence.step(x_t, state)
-        return F.dropout(hidden, self.config.output_dropout, self.training), after
+        return self._drop(hidden, self.config.output_dropout), after
+
+    def _drop(self, x: Tensor, share: float) -> Tensor:
+        return drop(x, share, self.training, self.config.variational)

@@ -9,12 +9,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from seqline_plugins.dropout import drop
 from seqline_plugins.recurrence.layer import RecurrentLayer
-from seqline_plugins.recurrence.overlap import run_overlapped
 
 State = dict[str, Tensor]
 DIRECTIONS = ("forward", "backward")
@@ -24,7 +23,8 @@ class RecurrentStack(nn.Module):
     """A cell × L layers × D directions, both directions' outputs concatenated (D·H).
 
     `direction` is "forward", "backward" or "both"; `dropout` is the share of a layer's outputs
-    that is dropped before the next layer, while training. The state is a flat dict,
+    that is dropped before the next layer, while training (`variational`: the same ones at every
+    step). The state is a flat dict,
     "layer0.forward.h" and so on, each tensor (B, H).
     """
 
@@ -37,13 +37,14 @@ class RecurrentStack(nn.Module):
         num_layers: int = 1,
         direction: str = "forward",
         dropout: float = 0.0,
+        variational: bool = False,
         kernel: str = "auto",
     ) -> None:
         super().__init__()
         if direction not in (*DIRECTIONS, "both"):
             raise ValueError(f"direction: found '{direction}', expected forward, backward or both")
         self.directions = DIRECTIONS if direction == "both" else (direction,)
-        self.dropout = dropout
+        self.dropout, self.variational = dropout, variational
         self.output_size = hidden_size * len(self.directions)
         self.layers = nn.ModuleList()
         for number in range(num_layers):
@@ -94,10 +95,11 @@ class RecurrentStack(nn.Module):
         after: State = {}
         for number, directions in enumerate(self.layers):
             if number and self.dropout:
-                x = F.dropout(x, self.dropout, self.training)
+                x = drop(x, self.dropout, self.training, self.variational)
             layers = list(directions)  # type: ignore[call-overload]
             states = [_part(state, f"layer{number}.{name}.") for name in self.directions]
-            results = run_overlapped(layers, x, lengths, states)
+            pairs = zip(layers, states, strict=True)
+            results = [layer(x, lengths, before) for layer, before in pairs]
             for name, (_, last) in zip(self.directions, results, strict=True):
                 after |= {f"layer{number}.{name}.{key}": value for key, value in last.items()}
             outputs = [output for output, _ in results]
@@ -111,7 +113,7 @@ class RecurrentStack(nn.Module):
         after: State = {}
         for number, _, layer in self._each():
             if number and self.dropout:
-                x_t = F.dropout(x_t, self.dropout, self.training)
+                x_t = drop(x_t, self.dropout, self.training)
             prefix = f"layer{number}.forward."
             x_t, last = layer.step(x_t, _part(state, prefix))
             after |= {prefix + key: value for key, value in last.items()}

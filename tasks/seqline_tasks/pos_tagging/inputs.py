@@ -91,4 +91,11 @@ class CharacterReader(nn.Module):
 
 
 def _vectors(vocabulary: int, size: int) -> nn.Embedding | None:
-    return nn.Embedding(vocabulary + SPECIAL, size, padding_idx=0) if size else None
+    """Vectors of length about 1, so that a learning rate of 1e-3 moves them."""
+    if not size:
+        return None
+    table = nn.Embedding(vocabulary + SPECIAL, size, padding_idx=0)
+    nn.init.normal_(table.weight, std=size**-0.5)
+    with torch.no_grad():
+        table.weight[0].zero_()
+    return table
