@@ -37,20 +37,20 @@ class Report:
 @pytest.fixture
 def pipeline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
     """Put a pipeline in the place of the real one, which takes seconds to import."""
-    flow, home = ModuleType("seqline.flow"), ModuleType("seqline.home")
-    flow.run_pipeline = lambda *args, **kwargs: Report()  # type: ignore[attr-defined]
+    launch, home = ModuleType("seqline.launch"), ModuleType("seqline.home")
+    launch.launch = lambda *args, **kwargs: Report()  # type: ignore[attr-defined]
     home.open_home = lambda: tmp_path  # type: ignore[attr-defined]
     home.quiet_environment = lambda: None  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "seqline.flow", flow)
+    monkeypatch.setitem(sys.modules, "seqline.launch", launch)
     monkeypatch.setitem(sys.modules, "seqline.home", home)
-    return flow
+    return launch
 
 
-def failing(flow: Any, error: BaseException) -> None:
-    def run_pipeline(*args: Any, **kwargs: Any) -> None:
+def failing(pipeline: Any, error: BaseException) -> None:
+    def launch(*args: Any, **kwargs: Any) -> None:
         raise error
 
-    flow.run_pipeline = run_pipeline
+    pipeline.launch = launch
 
 
 def test_help_answers_at_once() -> None:
@@ -173,11 +173,11 @@ def test_run_shows_one_table_samples_and_what_to_do_next(pipeline, capsys) -> No
 
 
 def test_run_prints_one_json_object(pipeline, capsys) -> None:
-    def run_pipeline(*args: Any, **kwargs: Any) -> Report:
+    def launch(*args: Any, **kwargs: Any) -> Report:
         print("noise of a library")  # noqa: T201
         return Report()
 
-    pipeline.run_pipeline = run_pipeline
+    pipeline.launch = launch
     assert main(["run", "--json"]) == 0
     out, err = capsys.readouterr()
     assert json.loads(out)["metrics"]["accuracy"] == 0.91

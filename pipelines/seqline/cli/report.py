@@ -72,7 +72,7 @@ def next_commands(report: RunReport, overrides: Sequence[str], cell: str) -> lis
     again = _another_cell(overrides, cell)
     return [
         (f"seqline predict {folder} FILE", "use the model on your own text, or on standard input"),
-        ("seqline ui", f"look at run {report.run_id[:8]} in MLflow and Prefect"),
+        ("seqline ui", f"look at run {report.run_id} in MLflow and Prefect"),
         (f"seqline run {again}", "the same with another cell, from the same prepared data"),
     ]
 
