@@ -37,7 +37,7 @@ def show(
     if report.samples:
         _heading(console, "samples")
         for sample in report.samples[:SAMPLES]:
-            console.print(Text(sample), soft_wrap=not console.is_terminal)
+            console.print(_sample(sample, console), soft_wrap=not console.is_terminal)
         console.print()
     _heading(console, "next")
     for command, purpose in next_commands(report, overrides, cell):
@@ -87,6 +87,16 @@ def _another_cell(overrides: Sequence[str], used: str) -> str:
 def _shortest(path: Path) -> str:
     """Return a path as it is shortest to type from here."""
     return min(str(path), os.path.relpath(path), key=len)
+
+
+def _sample(text: str, console: Console) -> Text:
+    """Return a sample, its `**mistakes**` in colour where there is colour."""
+    if not console.is_terminal:
+        return Text(text)
+    shown = Text()
+    for number, part in enumerate(text.split("**")):
+        shown.append(part, style="bold red" if number % 2 else None)
+    return shown
 
 
 def _heading(console: Console, text: str) -> None:
