@@ -203,6 +203,10 @@ class Task(ABC):
         """Read what a user gives `seqline predict`, a file's lines or standard input's."""
 
     @abstractmethod
+    def text_of(self, example: Example) -> str:
+        """Return the line of plain text that `parse` reads as this example."""
+
+    @abstractmethod
     def render(
         self, examples: Sequence[Example], predicted: Sequence[Sequence[Any]], data: DataSource
     ) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -40,6 +41,16 @@ def predict(model: str, file: Path | None, *, as_json: bool = False) -> None:
 def export_folder(model: str) -> Path:
     """Return the folder of an exported model; raises `UserError` for what names none."""
     folder = Path(model)
-    if not folder.exists():
-        raise UserError(f"{model}: there is no such folder; expected an exported model.")
-    return folder
+    if folder.exists():
+        return folder
+    if re.fullmatch("[0-9a-f]{32}", model):
+        from seqline.home import open_home, quiet_environment
+
+        quiet_environment()
+        from seqline.tracking.run import export_of_run
+
+        found = export_of_run(open_home(), model)
+        if found is None:
+            raise UserError(f"{model}: no run of this id has an exported model in this home.")
+        return found
+    raise UserError(f"{model}: there is no such folder; expected an exported model or a run's id.")

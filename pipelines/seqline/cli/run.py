@@ -24,9 +24,9 @@ def run(overrides: Sequence[str], *, fresh: bool, quiet: bool, as_json: bool) ->
 
         quiet_environment()
         home = open_home()
-        from seqline.flow import run_pipeline
+        from seqline.launch import launch
 
-        report = run_pipeline(config, home, fresh=fresh, reporter=reporter)
+        report = launch(config, home, fresh=fresh, reporter=reporter, overrides=overrides)
     if as_json:
         print(json.dumps(plain(report), ensure_ascii=False))  # noqa: T201
         return

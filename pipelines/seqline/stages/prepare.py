@@ -66,3 +66,8 @@ def raw_examples(prepared: Path, split: str) -> Sequence[Example]:
     """Return the raw examples of a split that is scored."""
     examples: list[Example] = read_json(prepared / f"{split}.json")
     return examples
+
+
+def first_example(config: Mapping[str, Any], prepared: StageResult) -> str:
+    """Return a test example as the plain text that `seqline predict` reads."""
+    return build_task(config["task"]).text_of(raw_examples(prepared.folder, "test")[0])

@@ -68,6 +68,10 @@ class PosTagging(Task):
         sentences = read_sentences(enumerate(given, start=1), "upos", place)
         return [_unlabelled(sentence.words, sentence.lines) for sentence in sentences]
 
+    def text_of(self, example: Example) -> str:
+        """Return the words apart by spaces."""
+        return " ".join(example["words"])
+
     def render(
         self, examples: Sequence[Example], predicted: Sequence[Sequence[str]], data: DataSource
     ) -> str:

@@ -1,0 +1,260 @@
+"""The pipeline as a Prefect flow: prepare → train → evaluate → export.
+
+A deployment calls `pipeline` with plain parameters; the command line composes first, so that a
+mistake is refused before anything starts, and calls `run_pipeline`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+from prefect import flow, task
+from prefect.artifacts import create_link_artifact, create_table_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.context import FlowRunContext
+from prefect.runtime import flow_run, task_run
+
+from seqline import stages
+from seqline.config.compose import compose
+from seqline.home import Home, open_home, quiet_environment
+from seqline.reporter import Reporter, SilentReporter
+from seqline.services.address import check_tracking
+from seqline.services.ui import running_ui
+from seqline.stages.folder import StageResult, read_json
+from seqline.tracking.run import TrackedRun
+
+Config = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """What a finished run leaves."""
+
+    run_id: str
+    primary: str
+    direction: str
+    metrics: dict[str, float]
+    baseline: dict[str, float]
+    samples: list[str]
+    export: str
+    registered: str | None
+    folders: dict[str, str]
+    reused: list[str]
+    warnings: list[str]
+    minutes: float
+    mlflow_page: str | None = None
+
+
+@dataclass
+class Session:
+    """What the stages of one run share beside their parameters."""
+
+    config: Config
+    home: Home
+    reporter: Reporter
+    fresh: bool = False
+    run: TrackedRun | None = None
+    results: dict[str, StageResult] = field(default_factory=dict)
+
+
+_session: ContextVar[Session] = ContextVar("seqline_session")
+
+
+def _task_name() -> str:
+    names = _session.get().config
+    model = f"{names['cell']['name']}, {names['architecture']['name']}"
+    of_stage = {
+        "prepare": f"prepare {names['task']['name']} ({names['data']['source']})",
+        "train": f"train {model}",
+        "evaluate": f"evaluate {model} on test",
+        "export": f"export {model}",
+    }
+    return of_stage[task_run.task_name]
+
+
+def _flow_name() -> str:
+    parameters = flow_run.parameters
+    return f"{parameters['task']}: {parameters['cell']} {parameters['architecture']}, seed {parameters['seed']}"
+
+
+def _stage(name: str) -> Any:
+    return task(
+        name=name, task_run_name=_task_name, cache_policy=NO_CACHE, persist_result=False, retries=0
+    )
+
+
+@_stage("prepare")
+def prepare() -> str:
+    """Read and encode the data; return the folder's digest."""
+    session = _session.get()
+    result = stages.prepare(session.config, session.home, session.reporter, session.fresh)
+    return _done(session, result)
+
+
+@_stage("train")
+def train(prepared: str) -> str:
+    """Train the model on the prepared data; return the folder's digest."""
+    session = _session.get()
+    run = _run_of(session)
+    result = stages.train(
+        session.config,
+        session.home,
+        session.results["prepare"],
+        session.reporter,
+        session.fresh,
+        run.sender.put,
+    )
+    return _done(session, result)
+
+
+@_stage("evaluate")
+def evaluate(prepared: str, trained: str) -> str:
+    """Score the best weights on the test split; return the folder's digest."""
+    session = _session.get()
+    at = session.results
+    result = stages.evaluate(
+        session.config, session.home, at["prepare"], at["train"], session.reporter, session.fresh
+    )
+    return _done(session, result)
+
+
+@_stage("export")
+def export(prepared: str, trained: str, evaluated: str) -> str:
+    """Write the folder that others load; return its digest."""
+    session = _session.get()
+    at = session.results
+    result = stages.export(
+        session.config,
+        session.home,
+        at["prepare"],
+        at["train"],
+        at["evaluate"],
+        session.reporter,
+        session.fresh,
+    )
+    return _done(session, result)
+
+
+def _done(session: Session, result: StageResult) -> str:
+    session.results[result.name] = result
+    return result.digest
+
+
+def _run_of(session: Session) -> TrackedRun:
+    assert session.run is not None
+    return session.run
+
+
+@flow(name="seqline", flow_run_name=_flow_name, persist_result=False, validate_parameters=True)
+def pipeline(
+    task: str = "pos_tagging",
+    architecture: str = "many_to_many",
+    cell: str = "lstm",
+    seed: int = 0,
+    overrides: list[str] | None = None,
+) -> dict[str, Any]:
+    """Run the pipeline: data in, exported model out, the run in MLflow.
+
+    The parameters are those of `seqline run`; `overrides` are any others, "trainer.lr=0.002".
+    """
+    session = _session.get(None)
+    if session is None:
+        quiet_environment()
+        chosen = [f"task={task}", f"architecture={architecture}", f"cell={cell}"]
+        config = compose([*chosen, f"trainer.seed={seed}", *(overrides or [])])
+        session = Session(config, open_home(), SilentReporter())
+        _session.set(session)
+        check_tracking()
+    with _tracked(session) as run:
+        prepared = prepare()
+        run.log_data(session.results["prepare"])
+        trained = train(prepared)
+        run.log_training(session.results["train"])
+        evaluated = evaluate(prepared, trained)
+        run.log_results(session.results["evaluate"])
+        export(prepared, trained, evaluated)
+        example = stages.first_example(session.config, session.results["prepare"])
+        registered = run.log_export(session.results["export"], example)
+        report = _report(session, run, registered)
+    _leave_artifacts(report)
+    return {"run_id": report.run_id, "export": report.export, "metrics": report.metrics}
+
+
+@contextlib.contextmanager
+def _tracked(session: Session) -> Iterator[TrackedRun]:
+    """Open the MLflow run and end it with what became of it."""
+    run = session.run = TrackedRun(session.config, session.home)
+    context = FlowRunContext.get()
+    if context is not None and context.flow_run is not None:
+        run.tag(prefect_flow_run=str(context.flow_run.id))
+    try:
+        yield run
+    except BaseException as error:
+        killed = not isinstance(error, Exception)
+        run.end("KILLED" if killed else "FAILED", f"{type(error).__name__}: {error}")
+        raise
+    for warning in run.end("FINISHED"):
+        session.reporter.warn(warning)
+
+
+def _report(session: Session, run: TrackedRun, registered: str | None) -> RunReport:
+    at = session.results
+    results = read_json(at["evaluate"].folder / "metrics.json")
+    samples = (at["evaluate"].folder / "samples.md").read_text(encoding="utf-8")
+    up = running_ui(session.home)
+    report = RunReport(
+        run_id=run.run_id,
+        primary=results["primary"],
+        direction=results["direction"],
+        metrics=results["metrics"],
+        baseline=results["baseline"],
+        samples=samples.strip().split("\n\n"),
+        export=str(at["export"].folder / "model"),
+        registered=registered,
+        folders={name: str(result.folder) for name, result in at.items()},
+        reused=[name for name, result in at.items() if result.reused],
+        warnings=results["warnings"],
+        minutes=read_json(at["train"].folder / "summary.json")["minutes"],
+        mlflow_page=up.mlflow + run.page if up is not None else None,
+    )
+    _reports[run.run_id] = report
+    return report
+
+
+_reports: dict[str, RunReport] = {}
+
+
+def _leave_artifacts(report: RunReport) -> None:
+    """Leave a table of the result, and a link to the MLflow run, on the flow run's page."""
+    rows = [
+        {"metric": name, "test": round(value, 4), "baseline": report.baseline.get(name, "")}
+        for name, value in report.metrics.items()
+    ]
+    create_table_artifact(key="result", table=rows, description="Figures on the test split")
+    if report.mlflow_page is not None:
+        create_link_artifact(key="mlflow-run", link=report.mlflow_page, link_text="MLflow run")
+
+
+def run_pipeline(
+    config: Config, home: Home, *, fresh: bool, reporter: Reporter, overrides: Sequence[str] = ()
+) -> RunReport:
+    """Run the pipeline for a composed configuration, on this thread; return what it leaves.
+
+    Prefect's server is expected at `PREFECT_API_URL` (see `seqline.services.session`).
+    """
+    token = _session.set(Session(config, home, reporter, fresh))
+    try:
+        result = pipeline(
+            task=config["task"]["name"],
+            architecture=config["architecture"]["name"],
+            cell=config["cell"]["name"],
+            seed=config["trainer"]["seed"],
+            overrides=list(overrides),
+        )
+    finally:
+        _session.reset(token)
+    return _reports.pop(result["run_id"])

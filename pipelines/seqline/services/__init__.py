@@ -1,0 +1,1 @@
+"""The servers a run talks to: Prefect's, MLflow's; found, started, stopped."""

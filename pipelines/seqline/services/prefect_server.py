@@ -1,0 +1,109 @@
+"""Prefect's server as a process of ours: for one run, or with its pages for `seqline ui`.
+
+`python -m seqline.services.prefect_server PORT PARENT` serves on loopback until it is told to
+stop or the process PARENT is gone, so that no server outlives a run that was killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+
+from seqline.home import Home
+from seqline.services.address import free_port, wait_for
+from seqline_plugins.errors import ServiceError
+
+STARTUP = 90.0
+"""Seconds that the first start may take: it makes Prefect's database."""
+
+
+def start_server(home: Home, port: int, *, pages: bool) -> subprocess.Popen[bytes]:
+    """Start a server on a port of loopback, in a session of its own: Ctrl-C does not reach it."""
+    home.prefect.mkdir(parents=True, exist_ok=True)
+    environment = {**os.environ, "PREFECT_HOME": str(home.prefect)}
+    environment.pop("PREFECT_API_URL", None)
+    url = f"http://127.0.0.1:{port}/api"
+    if pages:
+        environment |= {"PREFECT_UI_API_URL": url, "PREFECT_SERVER_UI_API_URL": url}
+    else:
+        environment |= {"PREFECT_SERVER_UI_ENABLED": "false", "PREFECT__SERVER_EPHEMERAL": "1"}
+    log = (home.prefect / "server.log").open("ab")
+    command = [sys.executable, "-m", __name__, str(port), str(os.getpid())]
+    with log:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=environment,
+            start_new_session=True,
+        )
+
+
+def stop(process: subprocess.Popen[bytes], seconds: float = 3.0) -> None:
+    """End a server, kindly at first."""
+    process.terminate()
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+@contextlib.contextmanager
+def temporary_server(home: Home) -> Iterator[TemporaryServer]:
+    """Run a server for as long as the block lasts."""
+    port = free_port(0)
+    server = TemporaryServer(start_server(home, port, pages=False), f"http://127.0.0.1:{port}/api")
+    try:
+        yield server
+    finally:
+        stop(server.process, seconds=1.0)
+
+
+class TemporaryServer:
+    """A server that is starting, or has started."""
+
+    def __init__(self, process: subprocess.Popen[bytes], url: str) -> None:
+        self.process, self.url = process, url
+
+    def wait(self) -> None:
+        """Wait until it answers; raises `ServiceError` when it does not."""
+        end = time.monotonic() + STARTUP
+        while time.monotonic() < end and self.process.poll() is None:
+            if wait_for(self.url + "/health", 1.0):
+                return
+        raise ServiceError(
+            "Prefect's temporary server did not start; the reason is in prefect/server.log in "
+            "the seqline home."
+        )
+
+
+def serve(port: int, parent: int) -> None:
+    """Serve on loopback until told to stop, or until the parent is gone."""
+    import uvicorn
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(0)
+
+    threading.Thread(target=watch, daemon=True).start()
+    uvicorn.run(
+        "prefect.server.api.server:create_app",
+        factory=True,
+        host="127.0.0.1",
+        port=port,
+        log_level="error",
+        lifespan="on",
+        timeout_graceful_shutdown=1,
+    )
+
+
+if __name__ == "__main__":
+    serve(int(sys.argv[1]), int(sys.argv[2]))

@@ -1,0 +1,69 @@
+"""Logging the exported model to a run, and registering it under its task's name."""
+
+from __future__ import annotations
+
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+EXAMPLE_LENGTH = 200
+
+
+def log_model(
+    client: MlflowClient, experiment: str, run_id: str, name: str, export: Path, example: str
+) -> str:
+    """Log an exported folder as a model of a run; return its MLflow id.
+
+    It carries its code as a file, a signature, an input example and its requirements.
+    """
+    import mlflow.pyfunc
+    from mlflow.entities import LoggedModelOutput
+    from mlflow.models import Model, ModelSignature
+    from mlflow.types import ColSpec, Schema
+
+    from seqline.tracking import served_code
+
+    logged = client.create_logged_model(experiment, name=name, source_run_id=run_id)
+    client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
+    described = Model(
+        artifact_path=logged.artifact_location,
+        model_uuid=logged.model_id,
+        run_id=run_id,
+        model_id=logged.model_id,
+        signature=ModelSignature(
+            inputs=Schema([ColSpec("string", "text")]),
+            outputs=Schema([ColSpec("string", "labels")]),
+        ),
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model"
+        mlflow.pyfunc.save_model(
+            path=str(path),
+            mlflow_model=described,
+            python_model=served_code(),
+            artifacts={"export": str(export)},
+            input_example={"text": [example[:EXAMPLE_LENGTH]]},
+            pip_requirements=[f"{package}=={version(package)}" for package in ("seqline", "torch")],
+        )
+        client.log_model_artifacts(logged.model_id, str(path))
+    client.finalize_logged_model(logged.model_id, "READY")
+    return str(logged.model_id)
+
+
+def register_model(client: MlflowClient, name: str, model_id: str, run_id: str) -> str:
+    """Add a logged model to the registry as the next version of `name`; return the version."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    made = client.create_model_version(
+        name, source=f"models:/{model_id}", run_id=run_id, model_id=model_id
+    )
+    return str(made.version)

@@ -1,0 +1,192 @@
+"""One run of the pipeline as one MLflow run, by its id; the thread's active run is not used."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seqline.home import Home
+from seqline.provenance import git_commit, plugins_used
+from seqline.stages.folder import StageResult, read_json
+from seqline.tracking.models import log_model, register_model
+from seqline.tracking.pictures import draw_learning_curve
+from seqline.tracking.sender import Sender
+from seqline.tracking.store import experiment_id, open_store
+
+if TYPE_CHECKING:
+    from mlflow.entities import Metric
+
+LONGEST_PARAMETER = 500
+Config = Mapping[str, Any]
+
+
+class TrackedRun:
+    """A run in the store, from its beginning to FINISHED, FAILED or KILLED."""
+
+    def __init__(self, config: Config, home: Home) -> None:
+        from mlflow.entities import Param, RunTag
+
+        self.config, self.home = config, home
+        self.client = open_store(home)
+        tracking = config["tracking"]
+        self.experiment = experiment_id(
+            self.client, home, tracking["experiment"] or config["task"]["name"]
+        )
+        name = tracking["run_name"] or run_name(config)
+        tags = {"mlflow.user": getpass.getuser(), **_tags(config)}
+        run = self.client.create_run(self.experiment, run_name=name, tags=tags)
+        self.run_id: str = run.info.run_id
+        parameters = [Param(key, value) for key, value in flatten(config).items()]
+        plugins = plugins_used(config)
+        more = [RunTag(f"plugin.{p['kind']}.{p['name']}", _owner(p)) for p in plugins]
+        self.client.log_batch(self.run_id, params=parameters, tags=more)
+        self.sender = Sender(self.client, self.run_id)
+
+    @property
+    def page(self) -> str:
+        """The run's place in MLflow's pages, after their address."""
+        return f"/#/experiments/{self.experiment}/runs/{self.run_id}"
+
+    def tag(self, **tags: str) -> None:
+        """Set tags, `prefect_flow_run="…"`."""
+        for key, value in tags.items():
+            self.client.set_tag(self.run_id, key, value)
+
+    def log_data(self, prepared: StageResult) -> None:
+        """Log which data the run read, and how much."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        summary = read_json(prepared.folder / "summary.json")
+        data = {k: v for k, v in self.config["data"].items() if v is not None}
+        dataset = Dataset(
+            name=f"{self.config['task']['name']} {summary['source']}",
+            digest=summary["digest"][:36],
+            source_type=summary["source"],
+            source=json.dumps(data, ensure_ascii=False),
+            profile=json.dumps({**summary["splits"], **summary["sizes"]}),
+        )
+        context = InputTag("mlflow.data.context", "train, validation, test")
+        self.client.log_inputs(self.run_id, [DatasetInput(dataset, [context])])
+        self.tag(data_digest=summary["digest"])
+        if summary["warnings"]:
+            self.tag(warnings="\n".join(summary["warnings"]))
+
+    def log_training(self, trained: StageResult) -> None:
+        """Log what the training gave; of a reused one its history too, with a tag."""
+        summary = read_json(trained.folder / "summary.json")
+        if trained.reused:
+            with (trained.folder / "history.jsonl").open(encoding="utf-8") as stream:
+                for line in stream:
+                    point = json.loads(line)
+                    self.sender.put(point["step"], point["timestamp_ms"], point["metrics"])
+        self._log_figures(
+            {
+                "throughput/tokens_per_second": summary["tokens_per_second"],
+                "model/parameters": summary["parameters"],
+                "train/minutes": summary["minutes"],
+            }
+        )
+        kernels = {f"kernel.{part}": name for part, name in summary["kernels"].items()}
+        reused = str(trained.reused).lower()
+        self.tag(train_reused=reused, train_digest=trained.digest, **kernels)
+        picture = trained.folder / "learning_curve.png"
+        if not picture.is_file():
+            draw_learning_curve(trained.folder, summary, picture)
+        self.client.log_artifact(self.run_id, str(picture), "pictures")
+        self.client.log_artifact(self.run_id, str(trained.folder / "model.txt"))
+
+    def log_results(self, evaluated: StageResult) -> None:
+        """Log the figures on the test split beside the baseline, pictures, tables, samples."""
+        results = read_json(evaluated.folder / "metrics.json")
+        primary = results["primary"]
+        figures = {f"test/{name}": value for name, value in results["metrics"].items()}
+        figures["test/primary"] = results["metrics"][primary]
+        if primary in results["baseline"]:
+            figures["test/baseline"] = results["baseline"][primary]
+        self._log_figures(figures)
+        self.tag(primary_metric=primary, primary_direction=results["direction"])
+        samples = (evaluated.folder / "samples.md").read_text(encoding="utf-8")
+        self.tag(**{"mlflow.note.content": _note(results, samples)})
+        for part in ("pictures", "tables"):
+            self.client.log_artifacts(self.run_id, str(evaluated.folder / part), part)
+        for file in ("samples.md", "predictions.jsonl"):
+            self.client.log_artifact(self.run_id, str(evaluated.folder / file))
+
+    def log_export(self, exported: StageResult, example: str) -> str | None:
+        """Log the model and register it; return "name version", or None if not registered."""
+        name = self.config["task"]["name"]
+        folder = exported.folder / "model"
+        model_id = log_model(self.client, self.experiment, self.run_id, name, folder, example)
+        self.tag(export=str(folder))
+        if not self.config["tracking"]["register"]:
+            return None
+        return f"{name} {register_model(self.client, name, model_id, self.run_id)}"
+
+    def end(self, status: str, failure: str | None = None) -> list[str]:
+        """Send what is left and end the run; return warnings about what could not be sent."""
+        warnings = self.sender.close()
+        if failure is not None:
+            self.tag(failure=failure[:LONGEST_PARAMETER])
+        self.client.set_terminated(self.run_id, status)
+        return warnings
+
+    def _log_figures(self, figures: Mapping[str, float]) -> None:
+        from mlflow.entities import Metric
+
+        now = time.time_ns() // 1_000_000
+        points: list[Metric] = [Metric(key, value, now, 0) for key, value in figures.items()]
+        self.client.log_batch(self.run_id, metrics=points)
+
+
+def run_name(config: Config) -> str:
+    """Return a name that says what the run is: "lstm many_to_many, seed 0"."""
+    seed = config["trainer"]["seed"]
+    return f"{config['cell']['name']} {config['architecture']['name']}, seed {seed}"
+
+
+def flatten(config: Config, prefix: str = "") -> dict[str, str]:
+    """Return nested values under dotted keys, as text that MLflow can hold."""
+    flat: dict[str, str] = {}
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + str(key)] = str(value)[:LONGEST_PARAMETER]
+    return flat
+
+
+def _tags(config: Config) -> dict[str, str]:
+    tags = {part: config[part]["name"] for part in ("task", "architecture", "cell")}
+    commit = git_commit()
+    if commit is not None:
+        tags["git_commit"] = commit
+    return tags
+
+
+def _owner(plugin: Mapping[str, str]) -> str:
+    return f"{plugin['distribution']} {plugin['version']} {plugin['source_hash']}"
+
+
+def _note(results: Mapping[str, Any], samples: str) -> str:
+    lines = ["| test | model | baseline |", "|---|---|---|"]
+    for name, value in results["metrics"].items():
+        beside = results["baseline"].get(name)
+        lines.append(f"| {name} | {value:.4f} | {'' if beside is None else f'{beside:.4f}'} |")
+    return "\n".join([*lines, "", "**Samples**", "", samples])
+
+
+def export_of_run(home: Home, run_id: str) -> Path | None:
+    """Return where the exported model of a run lies, None for a run that exported none."""
+    from mlflow.exceptions import MlflowException
+
+    client = open_store(home)
+    try:
+        tags = client.get_run(run_id).data.tags
+    except MlflowException:
+        return None
+    folder = Path(tags["export"]) if "export" in tags else None
+    return folder if folder is not None and folder.is_dir() else None

@@ -1,0 +1,51 @@
+"""The tracking store: opened once, its database made under a lock."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from filelock import FileLock
+
+from seqline.home import Home
+from seqline_plugins.errors import ServiceError
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+
+def open_store(home: Home) -> MlflowClient:
+    """Return a client of the store, its database migrated before anyone else may use it.
+
+    Raises `ServiceError` when the store cannot be opened.
+    """
+    import mlflow
+    from mlflow.exceptions import MlflowException
+    from mlflow.tracking import MlflowClient
+
+    mlflow.set_tracking_uri(home.tracking_uri)
+    home.artifacts.mkdir(parents=True, exist_ok=True)
+    with FileLock(home.path / "mlflow.lock"):
+        try:
+            client = MlflowClient(tracking_uri=home.tracking_uri)
+            client.search_experiments(max_results=1)
+        except MlflowException as error:
+            first = str(error).strip().splitlines()[0]
+            raise ServiceError(f"the tracking store {home.tracking_uri}: {first}") from error
+    return client
+
+
+def experiment_id(client: MlflowClient, home: Home, name: str) -> str:
+    """Return the id of an experiment, made if it is not there."""
+    from mlflow.exceptions import MlflowException
+
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        own = home.tracking_uri == f"sqlite:///{home.database}"
+        place = (home.artifacts / name).as_uri() if own else None
+        try:
+            made: str = client.create_experiment(name, artifact_location=place)
+        except MlflowException:  # another run made it meanwhile
+            found = client.get_experiment_by_name(name)
+        else:
+            return made
+    return str(found.experiment_id)
