@@ -1,14 +1,51 @@
-"""Fixtures that every part's tests share."""
+"""Shapes checked, a home of its own and a quiet environment for every test; shared fixtures."""
 
 from __future__ import annotations
 
+import atexit
+import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import jaxtyping
 import pytest
 
+# Before anything imports them: from here on every signature's shapes are checked at each call.
+jaxtyping.install_import_hook(["seqline_plugins", "seqline_tasks"], "shape_checks.check")
+
+from seqline.home import quiet_environment  # noqa: E402
+
+_session_home = tempfile.mkdtemp(prefix="seqline-tests-")
+atexit.register(shutil.rmtree, _session_home, ignore_errors=True)
+os.environ["SEQLINE_HOME"] = _session_home
+quiet_environment()
+
 Install = Callable[..., Path]
+
+
+@pytest.fixture(autouse=True)
+def home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give every test a home of its own."""
+    folder = tmp_path / "home"
+    monkeypatch.setenv("SEQLINE_HOME", str(folder))
+    return folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def two_threads() -> None:
+    """Keep torch, where a test has imported it, to two threads."""
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(2)
+
+
+@pytest.fixture
+def shapes_unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Turn the check of shapes off, to see what a user without it is told."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
 @pytest.fixture

@@ -143,4 +143,4 @@ def _checked(lengths: Tensor, x: Tensor) -> Tensor:
     if B and (int(lengths.min()) < 0 or int(lengths.max()) > T):
         found = f"{int(lengths.min())} to {int(lengths.max())}"
         raise ValueError(f"lengths: found {found}, expected 0 to T = {T}")
-    return lengths.to(x.device)
+    return lengths.to(x.device, torch.int64)

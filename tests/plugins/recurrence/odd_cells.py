@@ -1,0 +1,95 @@
+"""Cells of another package, with every form of gate that a plugin may declare."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn, sigmoid, tanh
+
+from seqline_plugins import Gate, GatedCell, Own, StepCell, Timestep, block_diagonal, of_matrix
+
+
+class IndRNN(GatedCell):
+    """Every unit sees only its own past."""
+
+    gates = (Gate("candidate", recurrent="diagonal"),)
+
+    def equations(self, t: Timestep) -> dict[str, Tensor]:
+        return {"h": torch.relu(t.x.candidate + t.h.candidate)}
+
+
+class Blocks(GatedCell):
+    """Two heads that do not see each other, one of its gates without biases."""
+
+    gates = (
+        Gate("forget", recurrent=block_diagonal(2), bias=False),
+        Gate("candidate", recurrent=block_diagonal(2)),
+    )
+
+    def equations(self, t: Timestep) -> dict[str, Tensor]:
+        f = sigmoid(t.x.forget + t.h.forget)
+        return {"h": f * t.state.h + (1 - f) * tanh(t.x.candidate + t.h.candidate)}
+
+
+class Memory(GatedCell):
+    """No recurrent matrix at all: the past comes in through the state alone."""
+
+    gates = tuple(Gate(name, recurrent="none") for name in ("forget", "candidate", "output"))
+    state = ("h", "c")
+
+    def equations(self, t: Timestep) -> dict[str, Tensor]:
+        f = sigmoid(t.x.forget + t.h.forget)
+        c = f * t.state.c + (1 - f) * t.x.candidate
+        return {"h": sigmoid(t.x.output) * tanh(c), "c": c}
+
+
+def antisymmetric(matrix: Tensor) -> Tensor:
+    return matrix - matrix.T - 0.1 * torch.eye(len(matrix), dtype=matrix.dtype)
+
+
+class Antisymmetric(GatedCell):
+    """W_R = M − Mᵀ − γI (Chang et al. 2019)."""
+
+    gates = (Gate("candidate", recurrent=of_matrix(antisymmetric)),)
+
+    def equations(self, t: Timestep) -> dict[str, Tensor]:
+        return {"h": t.state.h + 0.3 * tanh(t.x.candidate + t.h.candidate)}
+
+
+class Mixed(GatedCell):
+    """All forms in one cell, two states, parameters of its own, W_R of another vector."""
+
+    gates = (
+        "reset",
+        Gate("scale", recurrent="diagonal", recurrent_bias=True),
+        Gate("candidate", recurrent_bias=True),
+        Gate("keep", recurrent="none", bias=False),
+        Gate("mix", recurrent=of_matrix(antisymmetric), bias_init=0.5),
+    )
+    state = ("h", "m")
+    own = {"peephole": Own(), "gain": Own(init=2.0)}
+
+    def equations(self, t: Timestep) -> dict[str, Tensor]:
+        r = sigmoid(t.x.reset + t.h.reset + t.own.peephole * t.state.m)
+        n = tanh(t.x.candidate + t.recurrent("candidate", r * t.state.h))
+        m = sigmoid(t.x.keep) * t.state.m + tanh(t.x.mix + t.h.mix) * t.input.sum(1, keepdim=True)
+        return {"h": n * sigmoid(t.x.scale + t.h.scale) + t.own.gain * tanh(m), "m": m}
+
+
+class Counter(StepCell):
+    """A module with a state of its own shape and a learned beginning."""
+
+    state = ("h", "seen")
+
+    def __init__(self, config: object, input_size: int, hidden_size: int) -> None:
+        super().__init__(config, input_size, hidden_size)
+        self.mix = nn.Linear(input_size + hidden_size, hidden_size)
+        self.start = nn.Parameter(torch.linspace(-1, 1, hidden_size))
+
+    def initial_state(self, batch: int) -> dict[str, Tensor]:
+        h = self.start.unsqueeze(0).repeat(batch, 1)
+        return {"h": h, "seen": h.new_zeros(batch, 1)}
+
+    def forward(self, x_t: Tensor, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        seen = state["seen"] + 1
+        h = tanh(self.mix(torch.cat([x_t, state["h"]], dim=-1))) / seen
+        return {"h": h, "seen": seen}
