@@ -146,7 +146,7 @@ def test_auto_takes_the_vendors_layer_where_it_computes_the_same() -> None:
 
 @pytest.mark.parametrize("cell", [CHO, {"name": "counter"}], ids=title)
 def test_a_kernel_that_cannot_serve_is_refused(cell: dict[str, Any]) -> None:
-    with pytest.raises(UserError, match="trainer.kernel=vendor cannot serve the cell"):
+    with pytest.raises(UserError, match=r"trainer\.kernel=vendor cannot serve the cell"):
         stack_of(cell, kernel="vendor")
 
 

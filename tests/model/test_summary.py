@@ -1,0 +1,60 @@
+"""The model summary: every matrix's size, the laws, and a total that is the model's own."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import torch
+from torch import nn
+
+from seqline.summary import count, render, summarize
+from seqline_plugins.build import build_architecture
+
+
+class Network(nn.Module):
+    def __init__(self, cell: str, bidirectional: bool) -> None:
+        super().__init__()
+        self.vectors = nn.Embedding(11, 6)
+        choice = {"name": "many_to_many", "cell": {"name": cell}, "hidden_size": 5}
+        more = {"num_layers": 2, "bidirectional": bidirectional}
+        self.architecture = build_architecture(choice | more, 6)
+        self.scores = nn.Linear(self.architecture.output_size, 3)
+        self.scale = nn.Parameter(torch.ones(4))
+
+
+@pytest.mark.parametrize(("cell", "gates"), [("rnn", 1), ("gru", 3), ("lstm", 4)])
+def test_every_layer_shows_its_matrices_and_its_law(cell: str, gates: int) -> None:
+    rows = [r for r in summarize(Network(cell, bidirectional=False)) if "W_F" in r.made_of]
+    assert len(rows) == 2
+    for row, below in zip(rows, (6, 5), strict=True):
+        assert f"{gates} × (W_F (5×{below}), W_R (5×5), b (5)); {gates}× a plain RNN" in row.made_of
+        assert row.made_of.startswith(f"{cell.upper()} forward")
+        assert row.parameters == gates * (5 * below + 5 * 5 + 5)
+
+
+def test_two_directions_are_two_rows_of_one_size() -> None:
+    rows = [r for r in summarize(Network("gru", bidirectional=True)) if "W_F" in r.made_of]
+    assert [re.search(r"forward|backward", r.made_of)[0] for r in rows] == [
+        "forward",
+        "backward",
+    ] * 2
+    assert rows[0].parameters == rows[1].parameters == 3 * (5 * 6 + 25 + 5)
+    assert rows[2].parameters == 3 * (5 * 10 + 25 + 5)
+
+
+@pytest.mark.parametrize("bidirectional", [True, False])
+def test_the_total_is_every_parameter_once(bidirectional: bool) -> None:
+    model = Network("lstm", bidirectional)
+    rows = summarize(model)
+    total = sum(parameter.numel() for parameter in model.parameters())
+    assert sum(row.parameters for row in rows) == count(model) == total
+    assert render(rows).splitlines()[-1].split() == ["total", f"{total:,}"]
+    assert [row.parameters for row in rows if row.part == "scale"] == [4]
+
+
+def test_the_summary_is_aligned_plain_text() -> None:
+    text = render(summarize(Network("lstm", bidirectional=True)))
+    lines = text.splitlines()
+    assert len({len(line) for line in lines}) == 1
+    assert all(line == line.rstrip() for line in lines)
