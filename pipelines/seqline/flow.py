@@ -25,7 +25,8 @@ from seqline.reporter import Reporter, SilentReporter
 from seqline.services.address import check_tracking
 from seqline.services.ui import running_ui
 from seqline.stages.folder import StageResult, read_json
-from seqline.tracking.run import TrackedRun
+from seqline.tracking.background import Tracking
+from seqline.tracking.run import TrackedRun, history_of
 
 Config = Mapping[str, Any]
 
@@ -57,7 +58,7 @@ class Session:
     home: Home
     reporter: Reporter
     fresh: bool = False
-    run: TrackedRun | None = None
+    tracking: Tracking | None = None
     results: dict[str, StageResult] = field(default_factory=dict)
 
 
@@ -78,7 +79,8 @@ def _task_name() -> str:
 
 def _flow_name() -> str:
     parameters = flow_run.parameters
-    return f"{parameters['task']}: {parameters['cell']} {parameters['architecture']}, seed {parameters['seed']}"
+    model = f"{parameters['cell']} {parameters['architecture']}"
+    return f"{parameters['task']}: {model}, seed {parameters['seed']}"
 
 
 def _stage(name: str) -> Any:
@@ -99,14 +101,13 @@ def prepare() -> str:
 def train(prepared: str) -> str:
     """Train the model on the prepared data; return the folder's digest."""
     session = _session.get()
-    run = _run_of(session)
     result = stages.train(
         session.config,
         session.home,
         session.results["prepare"],
         session.reporter,
         session.fresh,
-        run.sender.put,
+        _tracking_of(session).put,
     )
     return _done(session, result)
 
@@ -144,9 +145,10 @@ def _done(session: Session, result: StageResult) -> str:
     return result.digest
 
 
-def _run_of(session: Session) -> TrackedRun:
-    assert session.run is not None
-    return session.run
+def _tracking_of(session: Session) -> Tracking:
+    if session.tracking is None:
+        session.tracking = Tracking(session.config, session.home)
+    return session.tracking
 
 
 @flow(name="seqline", flow_run_name=_flow_name, persist_result=False, validate_parameters=True)
@@ -169,11 +171,15 @@ def pipeline(
         session = Session(config, open_home(), SilentReporter())
         _session.set(session)
         check_tracking()
-    with _tracked(session) as run:
+    with _tracked(session) as tracking:
         prepared = prepare()
-        run.log_data(session.results["prepare"])
         trained = train(prepared)
+        run = tracking.run()
+        run.log_data(session.results["prepare"])
         run.log_training(session.results["train"])
+        if session.results["train"].reused:
+            for point in history_of(session.results["train"]):
+                tracking.put(*point)
         evaluated = evaluate(prepared, trained)
         run.log_results(session.results["evaluate"])
         export(prepared, trained, evaluated)
@@ -185,19 +191,19 @@ def pipeline(
 
 
 @contextlib.contextmanager
-def _tracked(session: Session) -> Iterator[TrackedRun]:
+def _tracked(session: Session) -> Iterator[Tracking]:
     """Open the MLflow run and end it with what became of it."""
-    run = session.run = TrackedRun(session.config, session.home)
-    context = FlowRunContext.get()
-    if context is not None and context.flow_run is not None:
-        run.tag(prefect_flow_run=str(context.flow_run.id))
+    tracking = _tracking_of(session)
     try:
-        yield run
+        yield tracking
+        context = FlowRunContext.get()
+        if context is not None and context.flow_run is not None:
+            tracking.run().tag(prefect_flow_run=str(context.flow_run.id))
     except BaseException as error:
         killed = not isinstance(error, Exception)
-        run.end("KILLED" if killed else "FAILED", f"{type(error).__name__}: {error}")
+        tracking.end("KILLED" if killed else "FAILED", f"{type(error).__name__}: {error}")
         raise
-    for warning in run.end("FINISHED"):
+    for warning in tracking.end("FINISHED"):
         session.reporter.warn(warning)
 
 
@@ -240,13 +246,19 @@ def _leave_artifacts(report: RunReport) -> None:
 
 
 def run_pipeline(
-    config: Config, home: Home, *, fresh: bool, reporter: Reporter, overrides: Sequence[str] = ()
+    config: Config,
+    home: Home,
+    *,
+    fresh: bool,
+    reporter: Reporter,
+    overrides: Sequence[str] = (),
+    tracking: Tracking | None = None,
 ) -> RunReport:
     """Run the pipeline for a composed configuration, on this thread; return what it leaves.
 
-    Prefect's server is expected at `PREFECT_API_URL` (see `seqline.services.session`).
+    Prefect's server is expected at `PREFECT_API_URL` (see `seqline.launch`).
     """
-    token = _session.set(Session(config, home, reporter, fresh))
+    token = _session.set(Session(config, home, reporter, fresh, tracking))
     try:
         result = pipeline(
             task=config["task"]["name"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import tempfile
@@ -74,7 +75,7 @@ def home_path() -> Path:
 def open_home() -> Home:
     """Return the home, made if it is not there.
 
-    Raises `UserError` where it cannot be written to.
+    Raises `UserError` where it cannot be written to, `OSError` where the disk is full.
     """
     path = home_path()
     try:
@@ -82,6 +83,8 @@ def open_home() -> Home:
         with tempfile.TemporaryFile(dir=path):
             pass
     except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise
         raise UserError(
             f"SEQLINE_HOME={path}: cannot be written to ({error.strerror or error}); choose "
             "another folder with SEQLINE_HOME=…"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ from seqline.reporter import Reporter
 from seqline.services.address import check_prefect, check_tracking
 from seqline.services.prefect_server import TemporaryServer, temporary_server
 from seqline.services.ui import running_ui
-from seqline_plugins.errors import SeqlineError
+from seqline.tracking.background import Tracking
 
 if TYPE_CHECKING:
     from seqline.flow import RunReport
@@ -35,13 +34,14 @@ def launch(
     check_tracking()
     check_prefect()
     with _prefect_api(home) as server:
-        opening = _Opening(home)
+        tracking = Tracking(config, home)
         from seqline.flow import run_pipeline  # after the address is known, which Prefect reads
 
         if server is not None:
             server.wait()
-        opening.wait()
-        return run_pipeline(config, home, fresh=fresh, reporter=reporter, overrides=overrides)
+        return run_pipeline(
+            config, home, fresh=fresh, reporter=reporter, overrides=overrides, tracking=tracking
+        )
 
 
 @contextlib.contextmanager
@@ -57,30 +57,7 @@ def _prefect_api(home: Home) -> Iterator[TemporaryServer | None]:
         else:
             with temporary_server(home) as server:
                 os.environ["PREFECT_API_URL"] = server.url
+                os.environ.setdefault("PREFECT_LOGGING_TO_API_ENABLED", "false")
                 yield server
     finally:
         os.environ.pop("PREFECT_API_URL", None)
-
-
-class _Opening:
-    """The tracking store opened in the background: a new database takes seconds to make."""
-
-    def __init__(self, home: Home) -> None:
-        self._failure: SeqlineError | None = None
-        self._thread = threading.Thread(target=self._open, args=(home,), daemon=True)
-        self._thread.start()
-
-    def _open(self, home: Home) -> None:
-        try:
-            from seqline.tracking.store import open_store
-
-            open_store(home)
-            import mlflow.pyfunc  # noqa: F401  (needed at the end; imported while there is time)
-        except SeqlineError as error:
-            self._failure = error
-
-    def wait(self) -> None:
-        """Wait until the store is open; raises what kept it from opening."""
-        self._thread.join()
-        if self._failure is not None:
-            raise self._failure

@@ -44,12 +44,12 @@ def export_folder(model: str) -> Path:
     if folder.exists():
         return folder
     if re.fullmatch("[0-9a-f]{32}", model):
-        from seqline.home import open_home, quiet_environment
+        from seqline.home import home_path, open_home, quiet_environment
 
         quiet_environment()
         from seqline.tracking.run import export_of_run
 
-        found = export_of_run(open_home(), model)
+        found = export_of_run(open_home(), model) if home_path().is_dir() else None
         if found is None:
             raise UserError(f"{model}: no run of this id has an exported model in this home.")
         return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import warnings
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,7 +40,8 @@ def log_model(
             outputs=Schema([ColSpec("string", "labels")]),
         ),
     )
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it asks for type hints, and then refuses them
         path = Path(folder) / "model"
         mlflow.pyfunc.save_model(
             path=str(path),

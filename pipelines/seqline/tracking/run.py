@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,6 @@ from seqline.provenance import git_commit, plugins_used
 from seqline.stages.folder import StageResult, read_json
 from seqline.tracking.models import log_model, register_model
 from seqline.tracking.pictures import draw_learning_curve
-from seqline.tracking.sender import Sender
 from seqline.tracking.store import experiment_id, open_store
 
 if TYPE_CHECKING:
@@ -44,7 +43,6 @@ class TrackedRun:
         plugins = plugins_used(config)
         more = [RunTag(f"plugin.{p['kind']}.{p['name']}", _owner(p)) for p in plugins]
         self.client.log_batch(self.run_id, params=parameters, tags=more)
-        self.sender = Sender(self.client, self.run_id)
 
     @property
     def page(self) -> str:
@@ -76,13 +74,8 @@ class TrackedRun:
             self.tag(warnings="\n".join(summary["warnings"]))
 
     def log_training(self, trained: StageResult) -> None:
-        """Log what the training gave; of a reused one its history too, with a tag."""
+        """Log what the training gave, its learning curve, and whether it was reused."""
         summary = read_json(trained.folder / "summary.json")
-        if trained.reused:
-            with (trained.folder / "history.jsonl").open(encoding="utf-8") as stream:
-                for line in stream:
-                    point = json.loads(line)
-                    self.sender.put(point["step"], point["timestamp_ms"], point["metrics"])
         self._log_figures(
             {
                 "throughput/tokens_per_second": summary["tokens_per_second"],
@@ -126,13 +119,11 @@ class TrackedRun:
             return None
         return f"{name} {register_model(self.client, name, model_id, self.run_id)}"
 
-    def end(self, status: str, failure: str | None = None) -> list[str]:
-        """Send what is left and end the run; return warnings about what could not be sent."""
-        warnings = self.sender.close()
+    def end(self, status: str, failure: str | None = None) -> None:
+        """End the run as FINISHED, FAILED or KILLED, saying why it failed."""
         if failure is not None:
             self.tag(failure=failure[:LONGEST_PARAMETER])
         self.client.set_terminated(self.run_id, status)
-        return warnings
 
     def _log_figures(self, figures: Mapping[str, float]) -> None:
         from mlflow.entities import Metric
@@ -140,6 +131,14 @@ class TrackedRun:
         now = time.time_ns() // 1_000_000
         points: list[Metric] = [Metric(key, value, now, 0) for key, value in figures.items()]
         self.client.log_batch(self.run_id, metrics=points)
+
+
+def history_of(trained: StageResult) -> Iterator[tuple[int, int, dict[str, float]]]:
+    """Yield (step, timestamp in ms, figures) of a training that is reused."""
+    with (trained.folder / "history.jsonl").open(encoding="utf-8") as stream:
+        for line in stream:
+            point = json.loads(line)
+            yield point["step"], point["timestamp_ms"], point["metrics"]
 
 
 def run_name(config: Config) -> str:

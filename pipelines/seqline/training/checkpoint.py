@@ -37,7 +37,9 @@ def save_checkpoint(
             os.fsync(stream.fileno())
     shutil.rmtree(final, ignore_errors=True)
     partial.rename(final)
-    for old in checkpoints(folder)[:-KEPT]:
+    before = [path for path in checkpoints(folder) if path <= final]
+    beyond = [path for path in checkpoints(folder) if path > final]  # of a training given up
+    for old in [*before[:-KEPT], *beyond]:
         shutil.rmtree(old, ignore_errors=True)
     return final
 

@@ -31,7 +31,6 @@ from seqline.training.progress import Progress
 from seqline_plugins.task import Batch, EncodedSplit, Metric, Metrics
 
 OnMetrics = Callable[[int, int, dict[str, float]], None]
-BATCH_SIZE = 32
 POINTS = 10
 """Points of the training loss in an epoch."""
 
@@ -96,11 +95,10 @@ class Training:
         return self.at
 
     def _batches_of_epoch(self) -> list[list[int]]:
-        size, tokens = self.trainer["batch_size"], self.trainer["batch_tokens"]
         return training_batches(
             self.splits["train"].lengths,
-            batch_size=BATCH_SIZE if size is None and tokens is None else size,
-            batch_tokens=tokens,
+            batch_size=self.trainer["batch_size"],
+            batch_tokens=self.trainer["batch_tokens"],
             seed=self.trainer["seed"],
             epoch=self.at.epoch,
         )
@@ -156,7 +154,7 @@ class Training:
         return passed or self._last_step()
 
     def _bound_reached(self) -> bool:
-        return self._last_step() or self.at.out_of_patience(self.trainer, len(self.batches))
+        return self._last_step() or self.at.out_of_patience(self.trainer)
 
     def _last_step(self) -> bool:
         return self.at.share_done(self.trainer, len(self.batches)) >= 1 - 1e-9

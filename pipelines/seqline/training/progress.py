@@ -68,10 +68,10 @@ class Progress:
             shares.append(self.seconds / (60 * trainer["max_minutes"]))
         return max(shares)
 
-    def out_of_patience(self, trainer: Mapping[str, Any], batches: int) -> bool:
-        """Say whether `patience` epochs have passed without a better score."""
+    def out_of_patience(self, trainer: Mapping[str, Any]) -> bool:
+        """Say whether the newest score, `patience` epochs after the best, is not better still."""
         patience = trainer["patience"]
-        return patience is not None and self.epochs(batches) - self.best_epoch >= patience
+        return patience is not None and 0 < patience <= self.validated_at - self.best_epoch
 
     def seconds_left(self, share: float) -> float | None:
         """Return the time left in seconds, None before it can be told."""
