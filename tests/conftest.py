@@ -34,12 +34,12 @@ def home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module", autouse=True)
-def two_threads() -> None:
-    """Keep torch, where a test has imported it, to two threads."""
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    """Keep torch to one thread: for these tiny products two wait for each other."""
     torch = sys.modules.get("torch")
-    if torch is not None:
-        torch.set_num_threads(2)
+    if torch is not None and torch.get_num_threads() != 1:
+        torch.set_num_threads(1)
 
 
 @pytest.fixture

@@ -144,7 +144,7 @@ def test_the_packages_gru_with_linear_before_reset_is_torchs(name: str, kernel: 
     attributes = attributes_of(node)
     assert attributes.get("linear_before_reset", 0) == 0
     node.attribute.append(make_attribute("linear_before_reset", 1))
-    (inputs, published_outputs), *_ = case.data_sets
+    (inputs, _), *_ = case.data_sets
     given = dict(zip([one for one in node.input if one], inputs, strict=True))
     computed = GRUHelper(
         **given,

@@ -71,7 +71,7 @@ class Progress:
     def out_of_patience(self, trainer: Mapping[str, Any]) -> bool:
         """Say whether the newest score, `patience` epochs after the best, is not better still."""
         patience = trainer["patience"]
-        return patience is not None and 0 < patience <= self.validated_at - self.best_epoch
+        return patience is not None and self.validated_at - self.best_epoch >= patience - 1e-9
 
     def seconds_left(self, share: float) -> float | None:
         """Return the time left in seconds, None before it can be told."""

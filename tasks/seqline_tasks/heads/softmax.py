@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -29,8 +30,9 @@ class Softmax(nn.Module):
         """
         scored = (targets >= 0) & (targets < self.classes)
         chosen = targets[scored]
+        scores = self.scores(hidden[scored])
         summed = F.cross_entropy(
-            self.scores(hidden[scored]).float(),
+            scores.to(torch.promote_types(scores.dtype, torch.float32)),
             chosen,
             reduction="sum",
             label_smoothing=self.label_smoothing,

@@ -138,9 +138,9 @@ class TaggedSentences(EncodedSplit):
     characters: Ragged
 
     @property
-    def lengths(self) -> Sequence[int]:  # type: ignore[override]
+    def lengths(self) -> Integers:  # type: ignore[override]
         """Words in every sentence."""
-        return self.types.lengths  # type: ignore[return-value]
+        return self.types.lengths
 
     def batch(self, rows: Sequence[int]) -> Batch:
         """Return sentences as one padded batch, its distinct words apart.

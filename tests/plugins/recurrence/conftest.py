@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-import torch
 from networks import ODD
 
 
@@ -22,12 +21,3 @@ def odd_cells(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     sys.path.insert(0, str(folder))
     yield
     sys.path.remove(str(folder))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Run these tiny products on one thread; two are slower."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
