@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,16 +18,18 @@ from prefect.artifacts import create_link_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.context import FlowRunContext
 from prefect.runtime import flow_run, task_run
+from prefect.utilities.urls import url_for
 
 from seqline import stages
 from seqline.config.compose import compose
 from seqline.home import Home, open_home, quiet_environment
 from seqline.reporter import Reporter, SilentReporter
 from seqline.services.address import check_tracking
-from seqline.services.ui import running_ui
+from seqline.services.ui import tracking_pages
 from seqline.stages.folder import StageResult, read_json
 from seqline.tracking.background import Tracking
 from seqline.tracking.run import TrackedRun, history_of
+from seqline_plugins.errors import SeqlineError, UserError
 
 Config = Mapping[str, Any]
 
@@ -59,10 +62,13 @@ class Session:
     reporter: Reporter
     fresh: bool = False
     tracking: Tracking | None = None
+    lasting_server: bool = True
     results: dict[str, StageResult] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
 
 
 _session: ContextVar[Session] = ContextVar("seqline_session")
+_reports: dict[str, RunReport] = {}
 
 
 def _task_name() -> str:
@@ -107,7 +113,7 @@ def train(prepared: str) -> str:
         session.results["prepare"],
         session.reporter,
         session.fresh,
-        _tracking_of(session).put,
+        session.tracking.put if session.tracking is not None else None,
     )
     return _done(session, result)
 
@@ -145,12 +151,6 @@ def _done(session: Session, result: StageResult) -> str:
     return result.digest
 
 
-def _tracking_of(session: Session) -> Tracking:
-    if session.tracking is None:
-        session.tracking = Tracking(session.config, session.home)
-    return session.tracking
-
-
 @flow(name="seqline", flow_run_name=_flow_name, persist_result=False, validate_parameters=True)
 def pipeline(
     task: str = "pos_tagging",
@@ -164,55 +164,81 @@ def pipeline(
     The parameters are those of `seqline run`; `overrides` are any others, "trainer.lr=0.002".
     """
     session = _session.get(None)
-    if session is None:
-        quiet_environment()
-        chosen = [f"task={task}", f"architecture={architecture}", f"cell={cell}"]
-        config = compose([*chosen, f"trainer.seed={seed}", *(overrides or [])])
-        session = Session(config, open_home(), SilentReporter())
-        _session.set(session)
-        check_tracking()
+    if session is not None:
+        return _run(session)
+    quiet_environment()
+    chosen = [f"task={task}", f"architecture={architecture}", f"cell={cell}"]
+    config = compose([*chosen, f"trainer.seed={seed}", *(overrides or [])])
+    check_tracking()
+    token = _session.set(Session(config, open_home(), SilentReporter()))
+    try:
+        return _run(_session.get())
+    finally:
+        _session.reset(token)
+
+
+def _run(session: Session) -> dict[str, Any]:
+    at = session.results
     with _tracked(session) as tracking:
         prepared = prepare()
+        begun = tracking.begin()
+        logged: list[Future[Any]] = [tracking.later(lambda run: run.log_data(at["prepare"]))]
+        begun.result()  # a store that cannot be used is said before the training
         trained = train(prepared)
-        run = tracking.run()
-        run.log_data(session.results["prepare"])
-        run.log_training(session.results["train"])
-        if session.results["train"].reused:
-            for point in history_of(session.results["train"]):
+        logged.append(tracking.later(lambda run: run.log_training(at["train"])))
+        if at["train"].reused:
+            for point in history_of(at["train"]):
                 tracking.put(*point)
         evaluated = evaluate(prepared, trained)
-        run.log_results(session.results["evaluate"])
+        logged.append(tracking.later(lambda run: run.log_results(at["evaluate"])))
         export(prepared, trained, evaluated)
-        example = stages.first_example(session.config, session.results["prepare"])
-        registered = run.log_export(session.results["export"], example)
-        report = _report(session, run, registered)
+        example = stages.first_example(session.config, at["prepare"])
+        registered = tracking.later(lambda run: run.log_export(at["export"], example))
+        for done in (*logged, registered):
+            done.result()
+        run = tracking.later(lambda run: run).result()
+    report = _report(session, run, registered.result())
     _leave_artifacts(report)
+    _reports[report.run_id] = report
     return {"run_id": report.run_id, "export": report.export, "metrics": report.metrics}
 
 
 @contextlib.contextmanager
 def _tracked(session: Session) -> Iterator[Tracking]:
-    """Open the MLflow run and end it with what became of it."""
-    tracking = _tracking_of(session)
+    """Give the MLflow run, and end it with what became of it."""
+    tracking = session.tracking or Tracking(session.config, session.home)
+    session.tracking = tracking
+    tracking.tags |= _flow_run_tags(session)
     try:
         yield tracking
-        context = FlowRunContext.get()
-        if context is not None and context.flow_run is not None:
-            tracking.run().tag(prefect_flow_run=str(context.flow_run.id))
     except BaseException as error:
         killed = not isinstance(error, Exception)
-        tracking.end("KILLED" if killed else "FAILED", f"{type(error).__name__}: {error}")
+        why = str(error) if isinstance(error, SeqlineError) else f"{type(error).__name__}: {error}"
+        refused = isinstance(error, UserError)
+        tracking.end("KILLED" if killed else "FAILED", why.strip(), refused=refused)
         raise
     for warning in tracking.end("FINISHED"):
+        session.warnings.append(warning)
         session.reporter.warn(warning)
+
+
+def _flow_run_tags(session: Session) -> dict[str, str]:
+    """Return the tags that lead from the MLflow run to the flow run."""
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None:
+        return {}
+    tags = {"prefect.flow_run": str(context.flow_run.id)}
+    if session.lasting_server and (page := url_for(context.flow_run)) is not None:
+        tags["prefect.url"] = page
+    return tags
 
 
 def _report(session: Session, run: TrackedRun, registered: str | None) -> RunReport:
     at = session.results
     results = read_json(at["evaluate"].folder / "metrics.json")
     samples = (at["evaluate"].folder / "samples.md").read_text(encoding="utf-8")
-    up = running_ui(session.home)
-    report = RunReport(
+    pages = tracking_pages(session.home)
+    return RunReport(
         run_id=run.run_id,
         primary=results["primary"],
         direction=results["direction"],
@@ -223,15 +249,10 @@ def _report(session: Session, run: TrackedRun, registered: str | None) -> RunRep
         registered=registered,
         folders={name: str(result.folder) for name, result in at.items()},
         reused=[name for name, result in at.items() if result.reused],
-        warnings=results["warnings"],
+        warnings=[*results["warnings"], *session.warnings],
         minutes=read_json(at["train"].folder / "summary.json")["minutes"],
-        mlflow_page=up.mlflow + run.page if up is not None else None,
+        mlflow_page=pages + run.page if pages is not None else None,
     )
-    _reports[run.run_id] = report
-    return report
-
-
-_reports: dict[str, RunReport] = {}
 
 
 def _leave_artifacts(report: RunReport) -> None:
@@ -253,12 +274,14 @@ def run_pipeline(
     reporter: Reporter,
     overrides: Sequence[str] = (),
     tracking: Tracking | None = None,
+    lasting_server: bool = True,
 ) -> RunReport:
     """Run the pipeline for a composed configuration, on this thread; return what it leaves.
 
-    Prefect's server is expected at `PREFECT_API_URL` (see `seqline.launch`).
+    Prefect's server is expected at `PREFECT_API_URL` (see `seqline.launch`); one that is not
+    `lasting_server` is gone after the run, and no links are made to it.
     """
-    token = _session.set(Session(config, home, reporter, fresh, tracking))
+    token = _session.set(Session(config, home, reporter, fresh, tracking, lasting_server))
     try:
         result = pipeline(
             task=config["task"]["name"],

@@ -40,7 +40,13 @@ def launch(
         if server is not None:
             server.wait()
         return run_pipeline(
-            config, home, fresh=fresh, reporter=reporter, overrides=overrides, tracking=tracking
+            config,
+            home,
+            fresh=fresh,
+            reporter=reporter,
+            overrides=overrides,
+            tracking=tracking,
+            lasting_server=server is None,
         )
 
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from seqline_plugins.errors import ServiceError
 
-PATIENCE = 10.0
+PATIENCE = 6.0
 """Seconds that a server given by its address has to answer."""
 DEFAULT_PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
 

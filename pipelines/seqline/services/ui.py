@@ -39,6 +39,14 @@ def running_ui(home: Home) -> Address | None:
     return address if answers(address.prefect + "/api/health") else None
 
 
+def tracking_pages(home: Home) -> str | None:
+    """Return where MLflow's pages for this home's store are served, None if nowhere."""
+    if home.tracking_uri.startswith(("http://", "https://")):
+        return home.tracking_uri.rstrip("/")
+    up = running_ui(home)
+    return up.mlflow if up is not None else None
+
+
 def serve_ui(home: Home, mlflow_port: int = MLFLOW_PORT, prefect_port: int = PREFECT_PORT) -> None:
     """Serve both until Ctrl-C; the next free ports are taken, and said.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import os
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,35 +15,42 @@ from seqline.provenance import git_commit, plugins_used
 from seqline.stages.folder import StageResult, read_json
 from seqline.tracking.models import log_model, register_model
 from seqline.tracking.pictures import draw_learning_curve
-from seqline.tracking.store import experiment_id, open_store
+from seqline.tracking.store import as_default, experiment_id, open_store
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric
+    from mlflow.tracking import MlflowClient
 
-LONGEST_PARAMETER = 500
+LONGEST = 500
+"""Characters of a parameter, and of the reason of a failure, that every store can hold."""
+AT_ONCE = 100
+"""Parameters or tags in one request, MLflow's own limit."""
 Config = Mapping[str, Any]
 
 
 class TrackedRun:
     """A run in the store, from its beginning to FINISHED, FAILED or KILLED."""
 
-    def __init__(self, config: Config, home: Home) -> None:
+    def __init__(
+        self, client: MlflowClient, config: Config, home: Home, tags: Mapping[str, str]
+    ) -> None:
         from mlflow.entities import Param, RunTag
 
-        self.config, self.home = config, home
-        self.client = open_store(home)
+        self.client, self.config, self.home = client, config, home
         tracking = config["tracking"]
         self.experiment = experiment_id(
             self.client, home, tracking["experiment"] or config["task"]["name"]
         )
         name = tracking["run_name"] or run_name(config)
-        tags = {"mlflow.user": getpass.getuser(), **_tags(config)}
-        run = self.client.create_run(self.experiment, run_name=name, tags=tags)
+        first = {"mlflow.user": _user(), **_tags(config), **tags}
+        run = self.client.create_run(self.experiment, run_name=name, tags=first)
         self.run_id: str = run.info.run_id
         parameters = [Param(key, value) for key, value in flatten(config).items()]
         plugins = plugins_used(config)
         more = [RunTag(f"plugin.{p['kind']}.{p['name']}", _owner(p)) for p in plugins]
-        self.client.log_batch(self.run_id, params=parameters, tags=more)
+        for at in range(0, max(len(parameters), len(more)), AT_ONCE):
+            part = slice(at, at + AT_ONCE)
+            self.client.log_batch(self.run_id, params=parameters[part], tags=more[part])
 
     @property
     def page(self) -> str:
@@ -85,7 +93,7 @@ class TrackedRun:
         )
         kernels = {f"kernel.{part}": name for part, name in summary["kernels"].items()}
         reused = str(trained.reused).lower()
-        self.tag(train_reused=reused, train_digest=trained.digest, **kernels)
+        self.tag(**{"train.reused": reused, "train.digest": trained.digest}, **kernels)
         picture = trained.folder / "learning_curve.png"
         if not picture.is_file():
             draw_learning_curve(trained.folder, summary, picture)
@@ -113,16 +121,17 @@ class TrackedRun:
         """Log the model and register it; return "name version", or None if not registered."""
         name = self.config["task"]["name"]
         folder = exported.folder / "model"
-        model_id = log_model(self.client, self.experiment, self.run_id, name, folder, example)
         self.tag(export=str(folder))
-        if not self.config["tracking"]["register"]:
-            return None
-        return f"{name} {register_model(self.client, name, model_id, self.run_id)}"
+        with as_default(self.home):
+            model_id = log_model(self.client, self.experiment, self.run_id, name, folder, example)
+            if not self.config["tracking"]["register"]:
+                return None
+            return f"{name} {register_model(self.client, name, model_id, self.run_id)}"
 
     def end(self, status: str, failure: str | None = None) -> None:
         """End the run as FINISHED, FAILED or KILLED, saying why it failed."""
         if failure is not None:
-            self.tag(failure=failure[:LONGEST_PARAMETER])
+            self.tag(failure=_short(failure))
         self.client.set_terminated(self.run_id, status)
 
     def _log_figures(self, figures: Mapping[str, float]) -> None:
@@ -154,8 +163,19 @@ def flatten(config: Config, prefix: str = "") -> dict[str, str]:
         if isinstance(value, Mapping):
             flat |= flatten(value, f"{prefix}{key}.")
         else:
-            flat[prefix + str(key)] = str(value)[:LONGEST_PARAMETER]
+            flat[prefix + str(key)] = _short(str(value))
     return flat
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        return str(os.getuid())
 
 
 def _tags(config: Config) -> dict[str, str]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
 from seqline.home import Home
-from seqline_plugins.errors import ServiceError
+from seqline_plugins.errors import ServiceError, UserError
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -18,24 +21,26 @@ def open_store(home: Home) -> MlflowClient:
 
     Raises `ServiceError` when the store cannot be opened.
     """
-    import mlflow
     from mlflow.exceptions import MlflowException
     from mlflow.tracking import MlflowClient
+    from sqlalchemy.exc import SQLAlchemyError
 
-    mlflow.set_tracking_uri(home.tracking_uri)
     home.artifacts.mkdir(parents=True, exist_ok=True)
     with FileLock(home.path / "mlflow.lock"):
         try:
             client = MlflowClient(tracking_uri=home.tracking_uri)
             client.search_experiments(max_results=1)
-        except MlflowException as error:
+        except (MlflowException, SQLAlchemyError) as error:
             first = str(error).strip().splitlines()[0]
             raise ServiceError(f"the tracking store {home.tracking_uri}: {first}") from error
     return client
 
 
 def experiment_id(client: MlflowClient, home: Home, name: str) -> str:
-    """Return the id of an experiment, made if it is not there."""
+    """Return the id of an experiment, made if it is not there.
+
+    Raises `UserError` for one that was deleted.
+    """
     from mlflow.exceptions import MlflowException
 
     found = client.get_experiment_by_name(name)
@@ -46,6 +51,30 @@ def experiment_id(client: MlflowClient, home: Home, name: str) -> str:
             made: str = client.create_experiment(name, artifact_location=place)
         except MlflowException:  # another run made it meanwhile
             found = client.get_experiment_by_name(name)
+            if found is None:
+                raise
         else:
             return made
+    if found.lifecycle_stage != "active":
+        raise UserError(
+            f"tracking.experiment: '{name}' was deleted in MLflow; bring it back with `mlflow "
+            f"experiments restore -x {found.experiment_id}`, or choose another name with "
+            "tracking.experiment=…"
+        )
     return str(found.experiment_id)
+
+
+@contextlib.contextmanager
+def as_default(home: Home) -> Iterator[None]:
+    """Make the home's store the process's default, which MLflow's model registry asks for."""
+    import mlflow
+
+    variable = "MLFLOW_TRACKING_URI"
+    before = os.environ.get(variable)
+    mlflow.set_tracking_uri(home.tracking_uri)
+    try:
+        yield
+    finally:
+        mlflow.set_tracking_uri(None)
+        if before is not None:
+            os.environ[variable] = before
