@@ -31,9 +31,12 @@ def summarize(model: SequenceModel) -> list[Row]:
     covered: set[int] = set()
     for name, module in model.named_modules():
         if isinstance(module, RecurrentLayer):
-            rows.append(Row(name, _describe(module), count(module)))
-        elif isinstance(module, nn.Embedding | nn.Linear | nn.Conv1d | nn.Conv2d):
-            rows.append(Row(name, str(module), count(module)))
+            rows.append(Row(_layer_name(name, module), _describe(module), count(module)))
+        elif isinstance(module, nn.Embedding):
+            made_of = f"{module.num_embeddings:,} vectors of {module.embedding_dim}"
+            rows.append(Row(name, made_of, count(module)))
+        elif isinstance(module, nn.Linear):
+            rows.append(Row(name, f"{module.in_features} → {module.out_features}", count(module)))
         else:
             continue
         covered |= {id(parameter) for parameter in module.parameters()}
@@ -42,7 +45,7 @@ def summarize(model: SequenceModel) -> list[Row]:
         for name, parameter in model.named_parameters()
         if id(parameter) not in covered
     }
-    return rows + [Row(name, "parameter", size) for name, size in rest.items()]
+    return rows + [Row(name, "", size) for name, size in rest.items()]
 
 
 def count(module: nn.Module) -> int:
@@ -54,27 +57,33 @@ def render(rows: list[Row]) -> str:
     """Return the summary as aligned plain text with its total."""
     total = sum(row.parameters for row in rows)
     table = [(row.part, row.made_of, f"{row.parameters:,}") for row in rows]
+    table.insert(0, ("part", "gates × (W_F, W_R, b)", "parameters"))
     table.append(("total", "", f"{total:,}"))
     widths = [max(len(line[column]) for line in table) for column in range(3)]
     lines = [
         f"{part:<{widths[0]}}  {made_of:<{widths[1]}}  {number:>{widths[2]}}"
         for part, made_of, number in table
     ]
-    return "\n".join(line.rstrip() for line in lines) + "\n"
+    return "\n".join(lines) + "\n"
+
+
+def _layer_name(name: str, layer: RecurrentLayer) -> str:
+    """Return "architecture layer 1 →" for the module architecture.recurrence.layers.0.0."""
+    part, _, place = name.partition(".recurrence.layers.")
+    arrow = "←" if layer.backward_in_time else "→"
+    number = int(place.split(".")[0]) + 1 if place else 1
+    return f"{part} layer {number} {arrow}"
 
 
 def _describe(layer: RecurrentLayer) -> str:
-    direction = "backward" if layer.backward_in_time else "forward"
+    """Return "LSTM 4 × (256×128, 256×256, 256)": gates × (W_F, W_R, b)."""
     name, H = type(layer.cell).__name__, layer.hidden_size
     if not isinstance(layer.cell, GatedCell):
-        return f"{name} {direction}, H = {H}"
+        return f"{name}, {H} units"
     gates, inputs = layer.weights.gates, layer.weights.input_size
-    times = f"{len(gates)} × "
-    forms = {gate.form.name for gate in gates}
-    recurrent = f"({H}×{H})" if forms == {"full"} else "/".join(sorted(forms))
-    plain = H * inputs + H * H + H
-    law = count(layer) / plain
-    return (
-        f"{name} {direction}: {times}(W_F ({H}×{inputs}), W_R {recurrent}, b ({H})); "
-        f"{law:.3g}× a plain RNN"
-    )
+    parts = [f"{H}×{inputs}"]
+    forms = sorted({gate.form.name for gate in gates} - {"full"})
+    parts.append("/".join([f"{H}×{H}", *forms] if layer.weights.full else forms))
+    parts += [f"{H}"] if any(gate.bias for gate in gates) else []
+    parts += [f"{H}"] if any(gate.recurrent_bias for gate in gates) else []
+    return f"{name} {len(gates)} × ({', '.join(parts)})"
