@@ -25,17 +25,22 @@ class Predictor:
 
     def __init__(self, folder: Path, config: Mapping[str, Any]) -> None:
         import torch
+        from safetensors import SafetensorError
         from safetensors.torch import load_file
 
         from seqline.model import build_model
 
         self.config = config
         self.task = build_task(config["task"])
-        self.encoding = self.task.encoding.load(folder / "encoding")
+        try:
+            self.encoding = self.task.encoding.load(folder / "encoding")
+            weights = load_file(folder / "weights.safetensors")
+        except (OSError, TypeError, ValueError, SafetensorError) as error:
+            raise UserError(f"{folder}: the export is damaged ({error}).") from error
         self.device = torch.device("cpu")
         torch.set_num_threads(config["trainer"]["threads"] or len(os.sched_getaffinity(0)))
         self.model = build_model(config, self.encoding)
-        self.model.load_state_dict(load_file(folder / "weights.safetensors"))
+        self.model.load_state_dict(weights)
         self.model.eval()
 
     def predict(self, examples: Sequence[Example]) -> list[list[Any]]:

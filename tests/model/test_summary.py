@@ -22,7 +22,7 @@ class Network(nn.Module):
 
 
 @pytest.mark.parametrize(("cell", "gates"), [("rnn", 1), ("gru", 3), ("lstm", 4)])
-def test_every_layer_shows_its_matrices_and_its_law(cell: str, gates: int) -> None:
+def test_every_layer_shows_its_gates_times_its_matrices(cell: str, gates: int) -> None:
     rows = [r for r in summarize(Network(cell, bidirectional=False)) if "layer" in r.part]
     assert [row.part for row in rows] == ["architecture layer 1 →", "architecture layer 2 →"]
     for row, below in zip(rows, (6, 5), strict=True):
@@ -32,9 +32,10 @@ def test_every_layer_shows_its_matrices_and_its_law(cell: str, gates: int) -> No
 
 def test_two_directions_are_two_rows_of_one_size() -> None:
     rows = [r for r in summarize(Network("gru", bidirectional=True)) if "layer" in r.part]
-    assert [row.part[-1] for row in rows] == ["→", "←"] * 2
+    assert [row.part[-1] for row in rows] == ["→", "←", "→", "←"]
     assert rows[0].parameters == rows[1].parameters == 3 * (5 * 6 + 25 + 5)
-    assert rows[2].parameters == 3 * (5 * 10 + 25 + 5)
+    assert rows[2].parameters == rows[3].parameters == 3 * (5 * 10 + 25 + 5)
+    assert rows[2].made_of == rows[3].made_of == "GRU 3 × (5×10, 5×5, 5)"
 
 
 @pytest.mark.parametrize("bidirectional", [True, False])
@@ -47,8 +48,8 @@ def test_the_total_is_every_parameter_once(bidirectional: bool) -> None:
     assert [row.parameters for row in rows if row.part == "scale"] == [4]
 
 
-def test_the_summary_is_aligned_plain_text() -> None:
-    text = render(summarize(Network("lstm", bidirectional=True)))
-    lines = text.splitlines()
+def test_the_summary_is_aligned_plain_text_of_80_columns() -> None:
+    lines = render(summarize(Network("lstm", bidirectional=True))).splitlines()
+    assert lines[0].split()[0] == "part" and lines[0].endswith("parameters")
     assert len({len(line) for line in lines}) == 1
-    assert all(line == line.rstrip() for line in lines)
+    assert len(lines[0]) <= 80

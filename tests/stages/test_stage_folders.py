@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 
+from seqline import provenance
 from seqline.home import Home
 from seqline.reporter import SilentReporter
-from seqline.stages import evaluate as evaluate_stage
 from seqline.stages.folder import digest_of, make_stage
-from seqline_tasks.pos_tagging.scoring import TagMetrics
 
 NAMES = ["prepare", "train", "evaluate", "export"]
 
@@ -129,17 +128,32 @@ def test_a_changed_training_leaves_the_data(pipeline, changes: dict[str, Any]) -
     assert pipeline.made_anew(**changes) == ["train", "evaluate", "export"]
 
 
-def test_a_changed_metric_retrains_nothing(pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    import seqline.stages.evaluate  # noqa: F401  (the package's name is the function's)
-
-    module = __import__("sys").modules[evaluate_stage.__module__]
-    hash_of = module.source_hash
-
-    def changed_hash(part: type) -> str:
-        return "changed" if part is TagMetrics else hash_of(part)
-
-    monkeypatch.setattr(module, "source_hash", changed_hash)
-    assert pipeline.made_anew() == ["evaluate", "export"]
+@pytest.mark.parametrize(
+    ("module", "anew"),
+    [
+        ("seqline_tasks.pos_tagging.scoring", ["evaluate", "export"]),
+        ("seqline_tasks.pos_tagging.samples", ["evaluate", "export"]),
+        ("seqline_tasks.heads.softmax", ["train", "evaluate", "export"]),
+        ("seqline_plugins.cells.lstm", ["train", "evaluate", "export"]),
+        ("seqline_plugins.recurrence.vendor", ["train", "evaluate", "export"]),
+        ("seqline.training.loop", ["train", "evaluate", "export"]),
+        ("seqline_tasks.data.conllu", NAMES),
+    ],
+)
+def test_a_changed_source_makes_anew_what_it_determines(
+    pipeline, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, module: str, anew: list[str]
+) -> None:
+    path_of = provenance._path_of
+    changed = tmp_path / "changed.py"
+    changed.write_text(Path(path_of(module)).read_text() + "\nCHANGED = True\n")
+    monkeypatch.setattr(
+        provenance, "_path_of", lambda name: changed if name == module else path_of(name)
+    )
+    provenance._hash_of_module.cache_clear()
+    try:
+        assert pipeline.made_anew() == anew
+    finally:
+        provenance._hash_of_module.cache_clear()
 
 
 def test_fresh_repeats_every_stage(pipeline) -> None:
@@ -182,6 +196,6 @@ def test_warnings_of_the_data_are_told_again_when_reused(pipeline) -> None:
 def test_the_summary_of_the_model_is_shown_and_kept(pipeline) -> None:
     results = pipeline.run(trainer={"seed": 3})
     text = (results["train"].folder / "model.txt").read_text()
-    assert "4 × (W_F (8×" in text and text.rstrip() in pipeline.notes.said
+    assert "LSTM 4 × (8×" in text and text.rstrip() in pipeline.notes.said
     total = json.loads((results["train"].folder / "summary.json").read_text())["parameters"]
     assert text.splitlines()[-1].split() == ["total", f"{total:,}"]

@@ -2,42 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from torch import Tensor
 
 from seqline_plugins.architecture import Kind
 from seqline_plugins.sources import DataSource
-from seqline_plugins.task import Batch, Example, Head, Metric, Task
+from seqline_plugins.task import Batch, Example, Metric, Task
 from seqline_tasks.data.conllu import fill_column, read_sentences
-from seqline_tasks.heads.softmax import Softmax
 from seqline_tasks.pos_tagging.config import Config
 from seqline_tasks.pos_tagging.encoding import TagEncoding, TaggedSentences
+from seqline_tasks.pos_tagging.head import TagHead
 from seqline_tasks.pos_tagging.inputs import WordInputs
 from seqline_tasks.pos_tagging.samples import mark_mistakes
 from seqline_tasks.pos_tagging.scoring import TagMetrics
 from seqline_tasks.pos_tagging.sources import TaggedSource, column_of
 
 __all__ = ["PosTagging"]
-
-
-class TagHead(Head):
-    """A softmax over the tags of each word."""
-
-    def __init__(
-        self, config: Any, encoding: TagEncoding, input_size: int, loss: Mapping[str, Any]
-    ) -> None:
-        super().__init__(config, encoding, input_size, loss)
-        self.softmax = Softmax(input_size, len(encoding.tags), loss.get("label_smoothing", 0.0))
-
-    def loss(self, hidden: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return the summed cross-entropy in nats and the number of scored words."""
-        return self.softmax.loss(hidden, batch["tags"])
-
-    def predict(self, hidden: Tensor) -> Tensor:
-        """Return the most probable tag of every word."""
-        return self.softmax.predict(hidden)
 
 
 class PosTagging(Task):
