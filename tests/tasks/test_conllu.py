@@ -28,7 +28,7 @@ EMPTY = "\t_" * 9
 
 def read(text: str, column: str = "upos") -> list[tuple[list[str], list[str | None]]]:
     numbered = enumerate(text.split("\n"), start=1)
-    return [(s.words, s.values) for s in read_sentences(numbered, column, "place")]
+    return [(s.words, s.values[column]) for s in read_sentences(numbered, (column,), "place")]
 
 
 def test_ranges_empty_nodes_and_comments_are_no_words() -> None:

@@ -26,7 +26,7 @@ def test_the_loss_is_the_summed_cross_entropy_of_the_scored_steps(smoothing: flo
     loss, count = head.loss(hidden, targets)
     total = 0.0
     for row, step in ((0, 0), (0, 1), (1, 0)):
-        weight, bias = head.scores.weight, head.scores.bias
+        weight, bias = head.scores.weight.detach(), head.scores.bias.detach()
         z = [float(weight[c] @ hidden[row, step] + bias[c]) for c in range(4)]
         log_sum = math.log(sum(math.exp(one) for one in z))
         gold = int(targets[row, step])

@@ -43,7 +43,8 @@ class Ragged:
 
     def rows(self) -> list[list[int]]:
         """Return the rows as plain lists (to store them)."""
-        return [part.tolist() for part in np.split(self.values, self.offsets[1:-1])]
+        ends = self.offsets[1:]
+        return [part.tolist() for part in np.split(self.values, ends)[: len(ends)]]
 
     def padded(self, rows: Integers, fill: int) -> Integers:
         """Return the chosen rows as one matrix, as wide as the longest, padded with `fill`."""
