@@ -1,0 +1,83 @@
+"""A newcomer's shell: an environment of their own over this one, and a page's blocks run in it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import sysconfig
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+COMMANDS = {
+    "pip": "-m pip",
+    "pytest": "-m pytest -p no:cacheprovider",
+    "seqline": "-c 'from seqline.cli.main import main; raise SystemExit(main())'",
+}
+_BLOCK = re.compile(r"(?:`([^`\n]+)`:\n\n?)?^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+class Shell:
+    """Commands in a folder; what they install stays in the folder's `.venv`.
+
+    The environment that runs the tests lies under it, so nothing is fetched.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        venv.create(folder / ".venv", symlinks=True)
+        binaries = folder / ".venv" / "bin"
+        version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+        site = folder / ".venv" / "lib" / version / "site-packages"
+        below = sysconfig.get_path("purelib")
+        (site / "below.pth").write_text(f"import site; site.addsitedir({below!r})\n")
+        for name, arguments in COMMANDS.items():
+            (binaries / name).write_text(f'#!/bin/sh\nexec {binaries}/python {arguments} "$@"\n')
+            (binaries / name).chmod(0o755)
+        self.environment = os.environ | {
+            "PATH": f"{binaries}:{os.environ['PATH']}",
+            "PIP_NO_BUILD_ISOLATION": "0",  # pip's way to say: without isolation
+            "PIP_NO_INDEX": "1",
+            "PIP_QUIET": "1",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "SEQLINE_HOME": str(folder / ".seqline"),
+        }
+        self.environment.pop("PYTHONPATH", None)
+
+    def run(self, script: str) -> str:
+        """Run a script of the shell; return what it printed."""
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", script],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{script}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+
+def blocks(page: Path) -> list[tuple[str | None, str, str]]:
+    """Return (file, language, text) of every fenced block; `file`: stands on the line before."""
+    return _BLOCK.findall(page.read_text(encoding="utf-8"))
+
+
+def follow(page: Path, shell: Shell) -> str:
+    """Do what a page says: write its files, run its commands; return what they printed.
+
+    Raises `AssertionError` for a command that fails and for a block of no known kind.
+    """
+    said = []
+    for file, language, text in blocks(page):
+        if file:
+            path = shell.folder / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        elif language == "sh":
+            said.append(shell.run(text))
+        else:
+            assert language == "text", f"{page.name}: a block of {language} that nothing runs"
+    return "".join(said)
