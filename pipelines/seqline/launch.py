@@ -13,6 +13,7 @@ from seqline.services.address import check_prefect, check_tracking
 from seqline.services.prefect_server import TemporaryServer, temporary_server
 from seqline.services.ui import running_ui
 from seqline.tracking.background import Tracking
+from seqline_plugins.errors import ServiceError
 
 if TYPE_CHECKING:
     from seqline.flow import RunReport
@@ -39,15 +40,23 @@ def launch(
 
         if server is not None:
             server.wait()
-        return run_pipeline(
-            config,
-            home,
-            fresh=fresh,
-            reporter=reporter,
-            overrides=overrides,
-            tracking=tracking,
-            lasting_server=server is None,
-        )
+        import httpx
+
+        try:
+            return run_pipeline(
+                config,
+                home,
+                fresh=fresh,
+                reporter=reporter,
+                overrides=overrides,
+                tracking=tracking,
+                lasting_server=server is None,
+            )
+        except httpx.TransportError as error:
+            raise ServiceError(
+                f"Prefect's server at {os.environ['PREFECT_API_URL']} went away ({error}); the "
+                "same command again goes on from the finished stages."
+            ) from error
 
 
 @contextlib.contextmanager

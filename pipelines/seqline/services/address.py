@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import socket
 import time
@@ -18,13 +19,13 @@ DEFAULT_PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "m
 
 
 def answers(url: str, timeout: float = 2.0) -> bool:
-    """Say whether an HTTP server answers at `url`, with whatever status."""
+    """Say whether an HTTP server answers at `url`, with any status but an error of its own."""
     try:
         with urllib.request.urlopen(url, timeout=timeout):
             return True
-    except urllib.error.HTTPError:
-        return True
-    except (OSError, ValueError):
+    except urllib.error.HTTPError as error:
+        return error.code < 500
+    except (OSError, ValueError, http.client.HTTPException):
         return False
 
 
@@ -42,6 +43,8 @@ def free_port(wanted: int) -> int:
     """Return the first port from `wanted` on that is free on loopback; any free one for 0."""
     for port in range(wanted, wanted + 100) if wanted else (0,):
         with socket.socket() as probe:
+            # a port whose last server has just ended is free; one that is listened on is not
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:

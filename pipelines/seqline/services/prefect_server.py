@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
+
+from filelock import FileLock
 
 from seqline.home import Home
 from seqline.services.address import free_port, wait_for
+from seqline.services.guard import stop
 from seqline_plugins.errors import ServiceError
 
 STARTUP = 90.0
@@ -43,16 +48,6 @@ def start_server(home: Home, port: int, *, pages: bool) -> subprocess.Popen[byte
             env=environment,
             start_new_session=True,
         )
-
-
-def stop(process: subprocess.Popen[bytes], seconds: float = 3.0) -> None:
-    """End a server, kindly at first."""
-    process.terminate()
-    try:
-        process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 @contextlib.contextmanager
@@ -93,8 +88,15 @@ def serve(port: int, parent: int) -> None:
             time.sleep(0.5)
         os._exit(0)
 
+    class OneStartsAtATime(uvicorn.Server):
+        """Of two that start in a fresh home, one makes the database and the other finds it."""
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            with FileLock(Path(os.environ["PREFECT_HOME"]) / "start.lock"):
+                await super().startup(sockets)
+
     threading.Thread(target=watch, daemon=True).start()
-    uvicorn.run(
+    config = uvicorn.Config(
         "prefect.server.api.server:create_app",
         factory=True,
         host="127.0.0.1",
@@ -103,6 +105,7 @@ def serve(port: int, parent: int) -> None:
         lifespan="on",
         timeout_graceful_shutdown=1,
     )
+    OneStartsAtATime(config).run()
 
 
 if __name__ == "__main__":

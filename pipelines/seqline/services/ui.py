@@ -8,14 +8,16 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from rich.console import Console
 
 from seqline.home import Home
 from seqline.services.address import answers, free_port, wait_for
-from seqline.services.prefect_server import STARTUP, start_server, stop
+from seqline.services.guard import start_guarded, stop
+from seqline.services.prefect_server import STARTUP
+from seqline.services.prefect_server import start_server as start_prefect
 from seqline_plugins.errors import ServiceError, UserError
 
 MLFLOW_PORT, PREFECT_PORT = 5000, 4200
@@ -50,8 +52,9 @@ def tracking_pages(home: Home) -> str | None:
 def serve_ui(home: Home, mlflow_port: int = MLFLOW_PORT, prefect_port: int = PREFECT_PORT) -> None:
     """Serve both until Ctrl-C; the next free ports are taken, and said.
 
-    Raises `UserError` when another `seqline ui` serves this home, `ServiceError` when a server
-    does not start.
+    What `MLFLOW_TRACKING_URI` or `PREFECT_API_URL` name is served already: only its address is
+    said. Raises `UserError` when another `seqline ui` serves this home, `ServiceError` when a
+    server does not start, or ends by itself.
     """
     up = running_ui(home)
     if up is not None:
@@ -60,62 +63,90 @@ def serve_ui(home: Home, mlflow_port: int = MLFLOW_PORT, prefect_port: int = PRE
             f"(process {up.pid})."
         )
     console = Console(highlight=False)
-    ports = {}
-    for name, wanted in (("MLflow", mlflow_port), ("Prefect", prefect_port)):
-        ports[name] = free_port(wanted)
-        if ports[name] != wanted:
-            console.print(f"port {wanted} is taken; {name} uses {ports[name]}")
-    mlflow = f"http://127.0.0.1:{ports['MLflow']}"
-    prefect = f"http://127.0.0.1:{ports['Prefect']}"
-    with _servers(home, ports) as processes:
+    with contextlib.ExitStack() as stack:
+        mlflow = _served_elsewhere("MLFLOW_TRACKING_URI", "")
+        prefect = _served_elsewhere("PREFECT_API_URL", "/api")
+        servers = []
+        if prefect is None:
+            port = _port("Prefect", prefect_port, console)
+            prefect = f"http://127.0.0.1:{port}"
+            process = start_prefect(home, port, pages=True)
+            servers.append(Server("Prefect", f"{prefect}/api/health", process))
+            stack.callback(stop, process)
+        if mlflow is None:
+            port = _port("MLflow", mlflow_port, console)
+            mlflow = f"http://127.0.0.1:{port}"
+            process = start_mlflow(home, port)
+            servers.append(Server("MLflow", f"{mlflow}/health", process))
+            stack.callback(stop, process)
+        stack.callback(_tell_all, servers)
         console.print("starting …")
-        for name, url, process in (
-            ("Prefect", prefect + "/api/health", processes["Prefect"]),
-            ("MLflow", mlflow + "/health", processes["MLflow"]),
-        ):
-            _wait(name, url, process)
+        for server in servers:
+            server.wait(home)
         note = home.path / "ui.json"
+        stack.callback(note.unlink, missing_ok=True)
         note.write_text(json.dumps(asdict(Address(os.getpid(), mlflow, prefect))))
         console.print(f"MLflow   {mlflow}\nPrefect  {prefect}\nCtrl-C stops both.")
-        try:
-            while all(process.poll() is None for process in processes.values()):
+        with contextlib.suppress(KeyboardInterrupt):
+            while True:
                 time.sleep(0.2)
-        except KeyboardInterrupt:
-            console.print("stopped.")
-            return
-        finally:
-            note.unlink(missing_ok=True)
-        gone = [name for name, process in processes.items() if process.poll() is not None]
-        raise ServiceError(f"{' and '.join(gone)} ended by itself; see the logs in {home.path}.")
+                for server in servers:
+                    server.check(home)
+    console.print("stopped.")
 
 
-@contextlib.contextmanager
-def _servers(home: Home, ports: dict[str, int]) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
+@dataclass(frozen=True)
+class Server:
+    """A server of ours: its name, an address that answers when it is up, its process."""
+
+    name: str
+    health: str
+    process: subprocess.Popen[bytes]
+
+    def wait(self, home: Home) -> None:
+        """Wait until it answers; raises `ServiceError` when it does not."""
+        end = time.monotonic() + STARTUP
+        while time.monotonic() < end:
+            self.check(home)
+            if wait_for(self.health, 0.5):
+                return
+        raise ServiceError(f"{self.name} did not start at {self.health} in {STARTUP:.0f} s.")
+
+    def check(self, home: Home) -> None:
+        """Raise `ServiceError` when it has ended."""
+        if self.process.poll() is not None:
+            raise ServiceError(
+                f"{self.name}'s server ended by itself; {home.path}/*/*.log say why."
+            )
+
+
+def start_mlflow(home: Home, port: int) -> subprocess.Popen[bytes]:
+    """Start MLflow's server on a port of loopback, over the home's store."""
     from seqline.tracking.store import open_store
 
     open_store(home)
-    processes = {"Prefect": start_server(home, ports["Prefect"], pages=True)}
+    logs = home.path / "mlflow"
+    logs.mkdir(exist_ok=True)
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--workers", "1"]
-    command += ["--port", str(ports["MLflow"]), "--backend-store-uri", home.tracking_uri]
+    command += ["--port", str(port), "--backend-store-uri", home.tracking_uri]
     command += ["--default-artifact-root", home.artifacts.as_uri()]
-    with (home.path / "mlflow-server.log").open("ab") as log:
-        processes["MLflow"] = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-        )
-    try:
-        yield processes
-    finally:
-        for process in processes.values():
-            process.terminate()
-        for process in processes.values():
-            stop(process)
+    return start_guarded(command, logs / "server.log", os.environ)
 
 
-def _wait(name: str, url: str, process: subprocess.Popen[bytes]) -> None:
-    end = time.monotonic() + STARTUP
-    while time.monotonic() < end:
-        if wait_for(url, 0.5):
-            return
-        if process.poll() is not None:
-            break
-    raise ServiceError(f"{name} did not start at {url}.")
+def _served_elsewhere(variable: str, ending: str) -> str | None:
+    """Return the pages of a server that the user named by its address."""
+    url = os.environ.get(variable, "").rstrip("/")
+    return url.removesuffix(ending) if url.startswith(("http://", "https://")) else None
+
+
+def _port(name: str, wanted: int, console: Console) -> int:
+    port = free_port(wanted)
+    if port != wanted:
+        console.print(f"port {wanted} is taken; {name} uses {port}")
+    return port
+
+
+def _tell_all(servers: Sequence[Server]) -> None:
+    """Tell all servers to end before any is waited for."""
+    for server in servers:
+        server.process.terminate()
