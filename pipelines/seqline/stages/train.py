@@ -130,7 +130,13 @@ def _collect_cells(node: Mapping[str, Any], found: list[Mapping[str, Any]]) -> N
 
 
 def use_threads(trainer: Mapping[str, Any]) -> None:
-    """Let torch use the threads asked for, or all processors this process may use."""
+    """Let torch use the threads asked for, or all processors this process may use.
+
+    Numbers below 1e-38 become zero: an optimizer's averages of the rows of rare words decay to
+    them, and processors are a hundred times slower on such numbers. Threads inherit this, so it
+    is set before torch makes any.
+    """
+    torch.set_flush_denormal(True)
     torch.set_num_threads(trainer["threads"] or len(os.sched_getaffinity(0)))
 
 

@@ -7,7 +7,7 @@ rather than by a library, since a wrong line must be named by its number.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from seqline_plugins.errors import UserError
@@ -19,27 +19,37 @@ _ID = re.compile(r"[1-9][0-9]*|[1-9][0-9]*-[1-9][0-9]*|[0-9]+\.[1-9][0-9]*")
 
 @dataclass(frozen=True)
 class Sentence:
-    """The words of a sentence, a column's values for them (None where it is empty), its lines."""
+    """The words of a sentence, each asked column's values (None where empty), its lines."""
 
     words: list[str]
-    values: list[str | None]
+    values: dict[str, list[str | None]]
     lines: list[str]
 
 
-def read_sentences(lines: Iterable[tuple[int, str]], column: str, place: str) -> Iterator[Sentence]:
-    """Yield the sentences of numbered lines with one column's values.
+def read_sentences(
+    lines: Iterable[tuple[int, str]], columns: Sequence[str], place: str
+) -> Iterator[Sentence]:
+    """Yield the sentences of numbered lines with the values of some columns.
 
     Raises `UserError` naming `place` and the line for a line that is no CoNLL-U.
     """
-    index = COLUMNS.index(column)
+    indices = {column: COLUMNS.index(column) for column in columns}
     words: list[str] = []
-    values: list[str | None] = []
+    rows: list[list[str]] = []
     raw: list[str] = []
+
+    def sentence() -> Sentence:
+        values = {
+            column: [None if row[index] in (EMPTY, "") else row[index] for row in rows]
+            for column, index in indices.items()
+        }
+        return Sentence(words, values, raw)
+
     for number, line in lines:
         if not line.strip():
             if words:
-                yield Sentence(words, values, raw)
-            words, values, raw = [], [], []
+                yield sentence()
+            words, rows, raw = [], [], []
             continue
         raw.append(line)
         if line.startswith("#"):
@@ -56,11 +66,10 @@ def read_sentences(lines: Iterable[tuple[int, str]], column: str, place: str) ->
                 "a range such as 1-2 or an empty node such as 8.1"
             )
         if fields[0].isdigit():
-            value = fields[index]
             words.append(fields[1])
-            values.append(None if value in (EMPTY, "") else value)
+            rows.append(fields)
     if words:
-        yield Sentence(words, values, raw)
+        yield sentence()
 
 
 def fill_column(lines: Iterable[str], column: str, values: Iterable[str]) -> str:

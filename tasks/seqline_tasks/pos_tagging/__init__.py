@@ -47,7 +47,7 @@ class PosTagging(Task):
         given = list(lines)
         if not any("\t" in line for line in given if not line.startswith("#")):
             return [_unlabelled(line.split()) for line in given]
-        sentences = read_sentences(enumerate(given, start=1), "upos", place)
+        sentences = read_sentences(enumerate(given, start=1), (), place)
         return [_unlabelled(sentence.words, sentence.lines) for sentence in sentences]
 
     def text_of(self, example: Example) -> str:

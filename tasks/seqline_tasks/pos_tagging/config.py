@@ -13,6 +13,7 @@ class Words:
     """A vector a word."""
 
     size: int = option(128, "numbers in a word's vector, 0 for none", low=0)
+    lowercase: bool = option(False, "one vector for a word however it is capitalized")
     min_count: int = option(2, "words seen less often in training are unknown", low=1)
     dropout: float = option(
         0.25, "a word seen n times becomes unknown with probability a / (a + n), this is a", low=0
@@ -48,6 +49,15 @@ class Shape:
 
 
 @dataclass
+class Auxiliary:
+    """Other columns of the training files, learned beside the tags and then forgotten."""
+
+    columns: list[str] = option([], "columns of CoNLL-U: upos, xpos, feats, deprel")
+    weight: float = option(0.3, "their share in the loss, the tags' being 1", low=0)
+    min_count: int = option(3, "labels of fewer training words are not learned", low=1)
+
+
+@dataclass
 class Config:
     """Part-of-speech tagging."""
 
@@ -56,3 +66,4 @@ class Config:
     characters: Characters = field(default_factory=Characters)
     affixes: Affixes = field(default_factory=Affixes)
     shape: Shape = field(default_factory=Shape)
+    auxiliary: Auxiliary = field(default_factory=Auxiliary)

@@ -25,6 +25,7 @@ from seqline_tasks.data.tables import load_table, save_table
 
 PAD, UNKNOWN = 0, 1
 SPECIAL = 2
+NOTHING = "_"
 UNSCORED = -100
 """The tag of padding and of words without a tag: they are read and not scored."""
 
@@ -41,6 +42,8 @@ class TagEncoding(Encoding):
     characters: dict[str, int]
     affixes: dict[str, int]
     shapes: dict[str, int]
+    lowercase: bool = False
+    auxiliary: dict[str, list[str]] = field(default_factory=dict)
     _tag_numbers: dict[str, int] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -51,9 +54,15 @@ class TagEncoding(Encoding):
         """Count the training sentences' words and tags."""
         words: Counter[str] = Counter()
         tags: Counter[str] = Counter()
+        others: dict[str, Counter[str]] = {name: Counter() for name in config.auxiliary.columns}
         for example in examples:
             words.update(example["words"])
             tags.update(tag for tag in example["tags"] if tag is not None)
+            for column, counts in others.items():
+                counts.update(value or NOTHING for value in example["auxiliary"][column])
+        vectors: Counter[str] = Counter()
+        for word, count in words.items():
+            vectors[word.lower() if config.words.lowercase else word] += count
         longest = config.affixes.longest
         affixes = Counter(affix for word in words for affix in affixes_of(word, longest))
         return cls(
@@ -61,10 +70,15 @@ class TagEncoding(Encoding):
             max_characters=config.characters.max_length,
             tags=sorted(tags),
             word_counts=dict(sorted(words.items())),
-            words=_number(words, config.words.min_count),
+            words=_number(vectors, config.words.min_count),
             characters=_number(Counter(char for word in words for char in word), 1),
             affixes=_number(affixes, config.affixes.min_count),
             shapes=_number(Counter(map(shape_of, words)), 1),
+            lowercase=config.words.lowercase,
+            auxiliary={
+                column: sorted(v for v, n in counts.items() if n >= config.auxiliary.min_count)
+                for column, counts in others.items()
+            },
         )
 
     def save(self, folder: Path) -> None:
@@ -97,12 +111,29 @@ class TagEncoding(Encoding):
         return TaggedSentences(
             types=Ragged.of(rows),
             tags=Ragged.of(tags),
-            word=_flat(self.words.get(word, UNKNOWN) for word in types),
+            word=_flat(self.words.get(self._vector_of(word), UNKNOWN) for word in types),
             count=_flat(self.word_counts.get(word, 0) for word in types),
             shape=_flat(self.shapes.get(shape_of(word), UNKNOWN) for word in types),
             affixes=Ragged.of(self._affix_numbers(word) for word in types),
             characters=Ragged.of(self._character_numbers(word) for word in types),
+            auxiliary=self._auxiliary_numbers(examples),
         )
+
+    def _vector_of(self, word: str) -> str:
+        return word.lower() if self.lowercase else word
+
+    def _auxiliary_numbers(self, examples: Sequence[Example]) -> dict[str, Ragged]:
+        """The auxiliary columns in numbers; there are none where text is only predicted."""
+        if not all("auxiliary" in example for example in examples):
+            return {}
+        found = {}
+        for column, labels in self.auxiliary.items():
+            number = {label: place for place, label in enumerate(labels)}
+            found[column] = Ragged.of(
+                [number.get(value or NOTHING, UNSCORED) for value in example["auxiliary"][column]]
+                for example in examples
+            )
+        return found
 
     def _tag_number(self, tag: str | None) -> int:
         """An unscored word's number, a known tag's, or one past the last for an unknown tag."""
@@ -118,6 +149,8 @@ class TagEncoding(Encoding):
         return [self.characters.get(char, UNKNOWN) for char in word] or [UNKNOWN]
 
 
+AUXILIARY = "auxiliary."
+"""What stands before an auxiliary column's name in tables and batches."""
 _OF_TYPES = ("word", "count", "shape", "affixes", "characters")
 
 
@@ -125,8 +158,8 @@ _OF_TYPES = ("word", "count", "shape", "affixes", "characters")
 class TaggedSentences(EncodedSplit):
     """Sentences as rows of types, and of every type what the network reads.
 
-    types, tags: a row a sentence. word, count (in training), shape: (U,). affixes: U rows of A.
-    characters: U rows.
+    types, tags and every auxiliary column: a row a sentence. word, count (in training), shape:
+    (U,). affixes: U rows of A. characters: U rows.
     """
 
     types: Ragged
@@ -136,6 +169,7 @@ class TaggedSentences(EncodedSplit):
     shape: Integers
     affixes: Ragged
     characters: Ragged
+    auxiliary: dict[str, Ragged] = field(default_factory=dict)
 
     @property
     def lengths(self) -> Integers:  # type: ignore[override]
@@ -158,6 +192,10 @@ class TaggedSentences(EncodedSplit):
             "lengths": self.types.lengths[chosen],
             "token": token,
             "tags": self.tags.padded(chosen, fill=UNSCORED),
+            **{
+                f"{AUXILIARY}{column}": labels.padded(chosen, fill=UNSCORED)
+                for column, labels in self.auxiliary.items()
+            },
             "word": self.word[used],
             "count": self.count[used],
             "shape": self.shape[used],
@@ -169,7 +207,8 @@ class TaggedSentences(EncodedSplit):
 
     def save(self, folder: Path) -> None:
         """Write two Arrow tables, `sentences` and `types`."""
-        save_table({"types": self.types, "tags": self.tags}, folder / "sentences")
+        auxiliary = {f"{AUXILIARY}{name}": labels for name, labels in self.auxiliary.items()}
+        save_table({"types": self.types, "tags": self.tags, **auxiliary}, folder / "sentences")
         of_types = {name: getattr(self, name) for name in _OF_TYPES}
         save_table(of_types, folder / "types")
 
@@ -177,7 +216,12 @@ class TaggedSentences(EncodedSplit):
     def load(cls, folder: Path) -> TaggedSentences:
         """Open the two tables, memory-mapped."""
         columns: dict[str, Any] = load_table(folder / "sentences") | load_table(folder / "types")
-        return cls(**columns)
+        auxiliary = {
+            name.removeprefix(AUXILIARY): columns.pop(name)
+            for name in list(columns)
+            if name.startswith(AUXILIARY)
+        }
+        return cls(**columns, auxiliary=auxiliary)
 
 
 def affixes_of(word: str, longest: int) -> list[str]:

@@ -16,6 +16,7 @@ from seqline_tasks.data.split import deal
 from seqline_tasks.pos_tagging.baseline import most_frequent_tag
 
 COLUMNS = ("upos", "xpos")
+AUXILIARY = ("upos", "xpos", "feats", "deprel")
 WORDS = ("tokens", "words", "form", "forms")
 TAGS = ("tags", "pos_tags", "pos")
 DEFAULT_HUB = ("universal-dependencies/universal_dependencies", "en_ewt")
@@ -25,8 +26,10 @@ class TaggedSource(Source):
     """Tagged sentences, {"words": […], "tags": [… or None]}."""
 
     def read(self, data: DataSource) -> dict[str, list[Example]]:
-        """Return {"words": […], "tags": [… or None]} for train, validation and test."""
-        return read_source(data)
+        """Return train, validation and test, the auxiliary columns under "auxiliary"."""
+        also = tuple(self.config.auxiliary.columns)
+        _check_auxiliary(data, also)
+        return read_source(data, also)
 
     def fingerprint(self, data: DataSource) -> dict[str, Any]:
         """Return file digests, or the package that holds the data and its version."""
@@ -53,11 +56,16 @@ class TaggedSource(Source):
         return {"accuracy": most_frequent_tag(splits)}
 
 
-def read_source(data: DataSource) -> dict[str, list[Example]]:
-    """Return train, validation and test sentences as {"words": […], "tags": [… or None]}."""
+def read_source(data: DataSource, also: Sequence[str] = ()) -> dict[str, list[Example]]:
+    """Return train, validation and test sentences as {"words": […], "tags": [… or None]}.
+
+    `also` names more columns of CoNLL-U files to read, as "auxiliary": {column: […]}.
+    """
     column_of(data)
-    read = {"builtin": _read_builtin, "files": _read_files, "hub": _read_hub}[data.source]
-    splits = read(data)
+    if data.source == "files":
+        splits = _read_files(data, also)
+    else:
+        splits = _read_builtin(data) if data.source == "builtin" else _read_hub(data)
     for name, examples in splits.items():
         if not any(tag is not None for example in examples for tag in example["tags"]):
             raise UserError(f"data: the {name} split has no tagged word ({data.source}).")
@@ -70,6 +78,16 @@ def column_of(data: DataSource) -> str:
     if column not in COLUMNS:
         raise UserError(f"data.column: found '{column}', expected {' or '.join(COLUMNS)}.")
     return column
+
+
+def _check_auxiliary(data: DataSource, also: Sequence[str]) -> None:
+    place = "task.auxiliary.columns"
+    for column in also:
+        if column not in AUXILIARY or column == column_of(data):
+            known = [name for name in AUXILIARY if name != column_of(data)]
+            raise UserError(f"{place}: found '{column}', expected any of {', '.join(known)}.")
+    if also and data.source != "files":
+        raise UserError(f"{place}: only data=files has other columns, not data={data.source}.")
 
 
 def fingerprint_source(data: DataSource) -> dict[str, Any]:
@@ -112,18 +130,17 @@ def _pycantonese() -> Any:
     return pycantonese
 
 
-def _read_files(data: DataSource) -> dict[str, list[Example]]:
+def _read_files(data: DataSource, also: Sequence[str]) -> dict[str, list[Example]]:
     if data.file:
-        return deal(_read_pattern(data, "file"), data.split, data.split_by, data.seed)
+        return deal(_read_pattern(data, "file", also), data.split, data.split_by, data.seed)
     for key in ("train", "test"):
         if not getattr(data, key):
             raise UserError(
                 f"data.{key}: data=files needs data.train and data.test (data.validation too, "
                 "or a tenth of the training data serves), or data.file alone."
             )
-    splits = {"train": _read_pattern(data, "train"), "test": _read_pattern(data, "test")}
-    if data.validation:
-        splits["validation"] = _read_pattern(data, "validation")
+    keys = ("train", "validation", "test") if data.validation else ("train", "test")
+    splits = {key: _read_pattern(data, key, also) for key in keys}
     return _with_validation(splits, data)
 
 
@@ -140,12 +157,13 @@ def _with_validation(
     return {name: splits[name] for name in ("train", "validation", "test")}
 
 
-def _read_pattern(data: DataSource, key: str) -> list[Example]:
+def _read_pattern(data: DataSource, key: str, also: Sequence[str]) -> list[Example]:
     column = column_of(data)
     examples: list[Example] = []
     for path in matching_files(getattr(data, key), f"data.{key}"):
-        sentences = read_sentences(read_lines(path), column, str(path))
-        examples += [{"words": s.words, "tags": s.values} for s in sentences]
+        for sentence in read_sentences(read_lines(path), (column, *also), str(path)):
+            example = {"words": sentence.words, "tags": sentence.values.pop(column)}
+            examples.append({**example, "auxiliary": sentence.values} if also else example)
     if not examples:
         raise UserError(f"data.{key}={getattr(data, key)}: no sentence was found.")
     return examples
