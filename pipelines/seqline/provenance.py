@@ -14,6 +14,7 @@ from typing import Any
 
 from seqline_plugins.discovery import find, load
 
+OURS = ("seqline", "seqline_plugins", "seqline_tasks")
 KINDS = ("task", "architecture", "cell")
 
 
@@ -53,8 +54,8 @@ def _cells(node: Mapping[str, Any]) -> Iterator[str]:
 def source_hash(part: type) -> str:
     """Return the SHA-256 of a class's module and the modules of its package that it imports.
 
-    Imports are followed through the same top-level package only: another distribution's version
-    is what tells of its changes.
+    Imports are followed through the same distribution only: another one's version is what tells
+    of its changes. Ours has several packages; any other is taken to have one.
     """
     return _hash_of_module(part.__module__)
 
@@ -62,20 +63,27 @@ def source_hash(part: type) -> str:
 @cache
 def _hash_of_module(name: str) -> str:
     top = name.split(".")[0]
-    seen: dict[str, bytes] = {}
+    packages = OURS if top in OURS else (top,)
+    seen: dict[str, str] = {}
     waiting = [name]
     while waiting:
         module = waiting.pop()
         path = _path_of(module)
         if module in seen or path is None:
             continue
-        source = path.read_bytes()
-        seen[module] = source
-        waiting += [found for found in _imports(source, module) if found.split(".")[0] == top]
+        seen[module], imported = _read(path, module)
+        waiting += [found for found in imported if found.split(".")[0] in packages]
     digest = sha256()
     for module in sorted(seen):
-        digest.update(module.encode() + b"\0" + sha256(seen[module]).digest())
+        digest.update(f"{module} {seen[module]}\n".encode())
     return digest.hexdigest()
+
+
+@cache
+def _read(path: Path, module: str) -> tuple[str, tuple[str, ...]]:
+    """Return the digest of a source and the modules that it imports."""
+    source = path.read_bytes()
+    return sha256(source).hexdigest(), tuple(_imports(source, module))
 
 
 def _path_of(module: str) -> Path | None:

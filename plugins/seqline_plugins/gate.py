@@ -67,7 +67,7 @@ class Gate:
 
     A full gate with one bias has H × (I + H) + H parameters. `recurrent_bias` adds the second
     bias of `torch.nn.GRU`, inside the recurrent part. `bias_init` sets the bias at the start
-    (1.0 is usual for an LSTM's forget gate); by default it is drawn like the weights.
+    (1.0 is usual for an LSTM's forget gate); by default it is zero.
     """
 
     name: str

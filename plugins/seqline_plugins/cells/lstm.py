@@ -16,7 +16,7 @@ class Config:
     """Options of `cell=lstm`."""
 
     recurrent_bias: bool = option(False, "a second bias a gate, as nn.LSTM has")
-    forget_bias: float | None = option(None, "the forget gate's bias at the start; 1 is usual")
+    forget_bias: float = option(1.0, "the forget gate's bias at the start: it opens the gate")
 
 
 class LSTM(GatedCell):

@@ -18,7 +18,12 @@ from seqline_plugins.cell import GatedCell, Parts, Timestep, gates_of
 
 
 class GateWeights(nn.Module):
-    """W_F, W_R, the biases and the cell's own parameters, drawn from U(−1/√H, 1/√H)."""
+    """W_F, W_R, the biases and the cell's own parameters.
+
+    Each gate's W_F starts uniform by Glorot & Bengio (2010), its full W_R orthogonal (Saxe et
+    al. 2014), so that a state neither grows nor fades at first; biases start at zero or at the
+    gate's `bias_init`, all else at U(−1/√H, 1/√H).
+    """
 
     def __init__(self, cell: GatedCell, input_size: int, hidden_size: int) -> None:
         super().__init__()
@@ -39,17 +44,22 @@ class GateWeights(nn.Module):
         self.own = nn.ParameterDict({name: torch.empty(H) for name in cell.own})
         self._draw(cell)
 
+    @torch.no_grad()
     def _draw(self, cell: GatedCell) -> None:
-        bound = 1 / math.sqrt(self.hidden_size)
+        H, bound = self.hidden_size, 1 / math.sqrt(self.hidden_size)
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -bound, bound)
+        for matrix in self.W_F.split(H):
+            nn.init.xavier_uniform_(matrix)
+        for matrix in self.W_R.split(H):
+            nn.init.orthogonal_(matrix)
+        nn.init.zeros_(self.recurrent_bias)
+        biased = [gate for gate in self.gates if gate.bias]
+        for gate, bias in zip(biased, self.bias.split(H), strict=False):
+            bias.fill_(0.0 if gate.bias_init is None else gate.bias_init)
         for name, own in cell.own.items():
             if own.init is not None:
                 nn.init.constant_(self.own[name], own.init)
-        biased = [gate for gate in self.gates if gate.bias]
-        for gate, bias in zip(biased, self.bias.detach().split(self.hidden_size), strict=False):
-            if gate.bias_init is not None:
-                bias.fill_(gate.bias_init)
 
     def bias_of_all(self) -> Tensor:
         """Return the feed-forward bias of all gates, (G·H,), zero where a gate has none."""
