@@ -46,6 +46,14 @@ data = {split: list(read_words(path)) for split, path in files_of(given.data, "e
 words = {split: sum(map(len, sentences)) for split, sentences in data.items()}
 
 
+def await_turn():
+    """Return what the driver asks for; end with it when it is gone."""
+    asked = sys.stdin.readline().strip()
+    if not asked:
+        sys.exit()
+    return asked
+
+
 def labelled(sentences):
     made = []
     for sentence in sentences:
@@ -93,7 +101,7 @@ class Turns(TrainerPlugin):
     @TrainerPlugin.hook
     def after_evaluation(self, **_):
         answer({"seconds": self.seconds})
-        sys.stdin.readline()
+        await_turn()
 
 
 def predict(tagger):
@@ -122,7 +130,7 @@ with tempfile.TemporaryDirectory() as name:
     parameters = sum(p.numel() for p in tagger.parameters())
     versions = {"flair": flair.__version__, "torch": torch.__version__}
     answer({"words": words, "parameters": parameters, **versions})
-    sys.stdin.readline()
+    await_turn()
     ModelTrainer(tagger, corpus).train(
         Path(name) / "model",
         learning_rate=1e-3,
@@ -137,5 +145,5 @@ with tempfile.TemporaryDirectory() as name:
         attach_default_scheduler=False,
     )
     answer({})
-    while sys.stdin.readline().strip() == "predict":
+    while await_turn() == "predict":
         answer(predict(tagger))
