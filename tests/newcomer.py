@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
+import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import venv
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 COMMANDS = {
     "pip": "-m pip",
     "pytest": "-m pytest -p no:cacheprovider",
+    "ruff": "-m ruff",
     "seqline": "-c 'from seqline.cli.main import main; raise SystemExit(main())'",
 }
 _BLOCK = re.compile(r"(?:`([^`\n]+)`:\n\n?)?^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@cache
+def home() -> str:
+    """Make one home for all newcomers of a session: its databases are made once."""
+    folder = tempfile.mkdtemp(prefix="seqline-newcomer-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 class Shell:
@@ -42,7 +55,7 @@ class Shell:
             "PIP_NO_INDEX": "1",
             "PIP_QUIET": "1",
             "PYTHONDONTWRITEBYTECODE": "1",
-            "SEQLINE_HOME": str(folder / ".seqline"),
+            "SEQLINE_HOME": home(),
         }
         self.environment.pop("PYTHONPATH", None)
 
