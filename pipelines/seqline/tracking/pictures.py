@@ -33,6 +33,7 @@ def draw_learning_curve(trained: Path, summary: Mapping[str, Any], path: Path) -
     scores.set_ylabel(f"{summary['primary']} on validation")
     for axes in (losses, scores):
         axes.set_xlabel("epochs")
+        axes.set_xlim(left=0)
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=130)
