@@ -1,17 +1,15 @@
-#!/usr/bin/env bash
-# Starts the tracking server; server.env, if it is there, says where and over what.
-set -euo pipefail
-cd "$(dirname "$0")"
+#!/bin/sh
+# Starts the tracking server in the foreground: mlflow/serve.sh [ENV-FILE]
+set -eu
 
-if [[ -f server.env ]]; then
-    set -a
-    source server.env
-    set +a
-fi
-export MLFLOW_DISABLE_TELEMETRY="${MLFLOW_DISABLE_TELEMETRY:-true}"
+file=${1:-$(dirname "$0")/server.env}
+[ -r "$file" ] || { echo "serve.sh: $file cannot be read; copy mlflow/server.env" >&2; exit 2; }
+case $file in */*) ;; *) file=./$file ;; esac
+set -a
+. "$file"
+set +a
 
-exec mlflow server \
-    --host "${MLFLOW_HOST:-127.0.0.1}" \
-    --port "${MLFLOW_PORT:-5000}" \
-    --backend-store-uri "${MLFLOW_BACKEND_STORE_URI:-sqlite:///mlflow.db}" \
-    --artifacts-destination "${MLFLOW_ARTIFACTS_DESTINATION:-./artifacts}"
+set -- --host "$HOST" --port "$PORT" --workers "$WORKERS" \
+    --backend-store-uri "$BACKEND_STORE_URI" --artifacts-destination "$ARTIFACTS_DESTINATION"
+[ -z "${ALLOWED_HOSTS:-}" ] || set -- "$@" --allowed-hosts "$ALLOWED_HOSTS"
+exec mlflow server "$@"

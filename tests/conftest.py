@@ -13,6 +13,10 @@ from pathlib import Path
 import jaxtyping
 import pytest
 
+# Not checked: MLflow imports importlib_metadata, whose classes then stand in for the standard
+# library's entry points and distributions.
+import seqline_plugins.discovery  # noqa: F401
+
 # Before anything imports them: from here on every signature's shapes are checked at each call.
 jaxtyping.install_import_hook(["seqline_plugins", "seqline_tasks"], "shape_checks.check")
 

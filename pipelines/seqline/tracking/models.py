@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import warnings
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,13 +16,21 @@ EXAMPLE_LENGTH = 200
 
 
 def log_model(
-    client: MlflowClient, experiment: str, run_id: str, name: str, export: Path, example: str
+    client: MlflowClient,
+    experiment: str,
+    run_id: str,
+    name: str,
+    export: Path,
+    example: str,
+    requirements: Mapping[str, str],
 ) -> str:
     """Log an exported folder as a model of a run; return its MLflow id.
 
-    It carries its code as a file, a signature, an input example and its requirements.
+    It carries its code as a file, a signature, an input example and what it requires:
+    `requirements`, distributions and versions, beside seqline and torch.
     """
     import mlflow.pyfunc
+    import pandas
     from mlflow.entities import LoggedModelOutput
     from mlflow.models import Model, ModelSignature
     from mlflow.types import ColSpec, Schema
@@ -35,10 +44,10 @@ def log_model(
         model_uuid=logged.model_id,
         run_id=run_id,
         model_id=logged.model_id,
-        signature=ModelSignature(
-            inputs=Schema([ColSpec("string", "text")]),
-            outputs=Schema([ColSpec("string", "labels")]),
-        ),
+    )
+    needed = {name: version(name) for name in ("seqline", "torch")} | dict(requirements)
+    signature = ModelSignature(
+        inputs=Schema([ColSpec("string", "text")]), outputs=Schema([ColSpec("string", "labels")])
     )
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it asks for type hints, and then refuses them
@@ -48,8 +57,9 @@ def log_model(
             mlflow_model=described,
             python_model=served_code(),
             artifacts={"export": str(export)},
-            input_example={"text": [example[:EXAMPLE_LENGTH]]},
-            pip_requirements=[f"{package}=={version(package)}" for package in ("seqline", "torch")],
+            signature=signature,
+            input_example=pandas.DataFrame({"text": [example[:EXAMPLE_LENGTH]]}),
+            pip_requirements=[f"{package}=={number}" for package, number in needed.items()],
         )
         client.log_model_artifacts(logged.model_id, str(path))
     client.finalize_logged_model(logged.model_id, "READY")

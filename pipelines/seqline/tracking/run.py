@@ -46,8 +46,8 @@ class TrackedRun:
         run = self.client.create_run(self.experiment, run_name=name, tags=first)
         self.run_id: str = run.info.run_id
         parameters = [Param(key, value) for key, value in flatten(config).items()]
-        plugins = plugins_used(config)
-        more = [RunTag(f"plugin.{p['kind']}.{p['name']}", _owner(p)) for p in plugins]
+        self.plugins = plugins_used(config)
+        more = [RunTag(f"plugin.{p['kind']}.{p['name']}", _owner(p)) for p in self.plugins]
         for at in range(0, max(len(parameters), len(more)), AT_ONCE):
             part = slice(at, at + AT_ONCE)
             self.client.log_batch(self.run_id, params=parameters[part], tags=more[part])
@@ -123,7 +123,15 @@ class TrackedRun:
         folder = exported.folder / "model"
         self.tag(export=str(folder))
         with as_default(self.home):
-            model_id = log_model(self.client, self.experiment, self.run_id, name, folder, example)
+            model_id = log_model(
+                self.client,
+                self.experiment,
+                self.run_id,
+                name,
+                folder,
+                example,
+                {p["distribution"]: p["version"] for p in self.plugins if p["distribution"]},
+            )
             if not self.config["tracking"]["register"]:
                 return None
             return f"{name} {register_model(self.client, name, model_id, self.run_id)}"

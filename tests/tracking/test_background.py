@@ -1,0 +1,155 @@
+"""The run in a real SQLite store: what it holds after each way to end."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow.entities import Run, ViewType
+from mlflow.tracking import MlflowClient
+
+from seqline.home import Home
+from seqline.tracking.background import Tracking
+from seqline.tracking.run import LONGEST, TrackedRun, flatten
+from seqline_plugins.errors import ServiceError, UserError
+
+
+def runs_of(client: MlflowClient, config: dict[str, Any]) -> list[Run]:
+    experiment = client.get_experiment_by_name(config["tracking"]["experiment"])
+    return list(client.search_runs([experiment.experiment_id])) if experiment else []
+
+
+def the_run(client: MlflowClient, config: dict[str, Any]) -> Run:
+    (run,) = runs_of(client, config)
+    return run
+
+
+def test_a_finished_run_holds_its_parameters_tags_and_every_point(
+    client: MlflowClient, store_home: Home, config: dict[str, Any]
+) -> None:
+    tracking = Tracking(config, store_home)
+    tracking.tags["prefect.flow_run"] = "a-flow-run"
+    tracking.begin().result()
+    for step in range(2500):
+        tracking.put(step, 1_700_000_000_000 + step, {"train/loss": 1 / (step + 1)})
+    assert tracking.end("FINISHED") == []
+    run = the_run(client, config)
+    assert run.info.status == "FINISHED"
+    assert run.info.run_name == "lstm many_to_many, seed 0"
+    assert run.data.params == flatten(config)
+    tags = run.data.tags
+    assert (tags["task"], tags["cell"]) == ("pos_tagging", "lstm")
+    assert tags["prefect.flow_run"] == "a-flow-run"
+    distribution, _, source_hash = tags["plugin.cell.lstm"].split()
+    assert distribution == "seqline" and len(source_hash) == 64
+    history = client.get_metric_history(run.info.run_id, "train/loss")
+    assert [point.step for point in history] == list(range(2500))
+    assert history[7].timestamp == 1_700_000_000_007
+
+
+def test_a_failed_run_says_why(
+    client: MlflowClient, store_home: Home, config: dict[str, Any]
+) -> None:
+    tracking = Tracking(config, store_home)
+    tracking.begin().result()
+    tracking.end("FAILED", "OSError: no space left")
+    run = the_run(client, config)
+    assert run.info.status == "FAILED"
+    assert run.data.tags["failure"] == "OSError: no space left"
+
+
+def test_a_run_that_failed_before_it_began_says_why_too(
+    client: MlflowClient, store_home: Home, config: dict[str, Any]
+) -> None:
+    tracking = Tracking(config, store_home)
+    tracking.later(lambda run: run).exception()  # the store is open now
+    tracking.end("FAILED", "OSError: no space left")
+    assert the_run(client, config).info.status == "FAILED"
+
+
+def test_a_refused_run_leaves_nothing_in_the_store(
+    client: MlflowClient, store_home: Home, config: dict[str, Any]
+) -> None:
+    Tracking(config, store_home).end("FAILED", "no such file", refused=True)
+    assert runs_of(client, config) == []
+
+
+def test_a_killed_run_does_not_wait_for_what_is_under_way(
+    client: MlflowClient, store_home: Home, config: dict[str, Any]
+) -> None:
+    tracking = Tracking(config, store_home)
+    tracking.begin().result()
+    under_way, never = threading.Event(), threading.Event()
+    tracking.later(lambda run: (under_way.set(), never.wait(30)))
+    under_way.wait(5)
+    waiting = tracking.later(lambda run: run.tag(late="yes"))
+    started = time.monotonic()
+    tracking.end("KILLED", "KeyboardInterrupt")
+    assert time.monotonic() - started < 5
+    never.set()
+    with pytest.raises(BaseException):  # noqa: B017  (cancelled, which is no Exception)
+        waiting.result(5)
+    run = the_run(client, config)
+    assert run.info.status == "KILLED" and "late" not in run.data.tags
+
+
+def test_a_point_the_store_refuses_does_not_end_the_run_but_is_said(
+    client: MlflowClient, store_home: Home, config: dict[str, Any]
+) -> None:
+    tracking = Tracking(config, store_home)
+    tracking.begin().result()
+    tracking.put(1, 1_700_000_000_000, {"not a/valid key!": 1.0})
+    (warning,) = tracking.end("FINISHED")
+    assert warning.startswith("1 figures could not be sent to MLflow")
+    assert the_run(client, config).info.status == "FINISHED"
+
+
+def test_an_action_that_fails_is_a_failure_of_the_service(
+    client: MlflowClient, store_home: Home, config: dict[str, Any], tmp_path: Path
+) -> None:
+    tracking = Tracking(config, store_home)
+    tracking.begin()
+    lost = tracking.later(lambda run: run.client.log_artifact(run.run_id, str(tmp_path / "none")))
+    with pytest.raises(ServiceError, match="MLflow, sqlite:"):
+        lost.result()
+    tracking.end("FAILED", "the artifact")
+    assert the_run(client, config).info.status == "FAILED"
+
+
+def test_a_store_that_cannot_be_opened_is_said_when_the_run_begins(
+    config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    damaged = tmp_path / "damaged.db"
+    damaged.write_bytes(b"this is no database" * 100)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{damaged}")
+    tracking = Tracking(config, Home(tmp_path))
+    with pytest.raises(ServiceError, match=r"damaged\.db"):
+        tracking.begin().result()
+    assert tracking.end("FAILED") == []
+
+
+def test_a_deleted_experiment_is_named_with_the_way_to_bring_it_back(
+    client: MlflowClient, store_home: Home, config: dict[str, Any]
+) -> None:
+    experiment = client.create_experiment(config["tracking"]["experiment"])
+    client.delete_experiment(experiment)
+    tracking = Tracking(config, store_home)
+    with pytest.raises(UserError, match=f"mlflow experiments restore -x {experiment}"):
+        tracking.begin().result()
+    tracking.end("FAILED", refused=True)
+    assert client.search_runs([experiment], run_view_type=ViewType.ALL) == []
+
+
+def test_long_values_are_cut_and_many_parameters_are_all_sent(
+    client: MlflowClient, store_home: Home, config: dict[str, Any]
+) -> None:
+    many = {f"option_{number}": number for number in range(250)}
+    longer = {**config, "task": {**config["task"], **many, "long": "x" * 5000}}
+    run = TrackedRun(client, longer, store_home, {})
+    run.end("FINISHED")
+    parameters = client.get_run(run.run_id).data.params
+    assert len(parameters) == len(flatten(longer)) > 250
+    assert parameters["task.long"] == "x" * (LONGEST - 1) + "…"
