@@ -27,8 +27,14 @@ QUIET = {
     "PREFECT_CLI_COLORS": "false",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
 }
-"""Set unless the user has set them: nothing is sent anywhere, nothing floods the terminal."""
+"""Set unless the user has set them.
+
+Nothing is sent anywhere, nothing floods the terminal, a server that is away is given up in time.
+"""
 
 
 @dataclass(frozen=True)

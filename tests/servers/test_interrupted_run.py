@@ -37,7 +37,7 @@ def test_it_ends_at_once_and_says_so_everywhere(
             env=environment(home.path),
             stderr=stream,
         )
-    wait_until(lambda: "train: epoch 1" in log.read_text(), 90, "the training")
+    wait_until(lambda: "train: epoch 1" in log.read_text(), 180, "the training")
     started = time.monotonic()
     process.send_signal(how)
     assert process.wait(10) == 130

@@ -130,7 +130,8 @@ def start_mlflow(home: Home, port: int) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--workers", "1"]
     command += ["--port", str(port), "--backend-store-uri", home.tracking_uri]
     command += ["--default-artifact-root", home.artifacts.as_uri()]
-    return start_guarded(command, logs / "server.log", os.environ)
+    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    return start_guarded(command, logs / "server.log", environment)
 
 
 def _served_elsewhere(variable: str, ending: str) -> str | None:

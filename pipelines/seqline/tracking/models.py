@@ -49,8 +49,10 @@ def log_model(
     signature = ModelSignature(
         inputs=Schema([ColSpec("string", "text")]), outputs=Schema([ColSpec("string", "labels")])
     )
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it asks for type hints, and then refuses them
+    # it asks for type hints, and then refuses them; for good, since another thread may restore
+    # the filters at any time
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"mlflow\.pyfunc")
+    with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model"
         mlflow.pyfunc.save_model(
             path=str(path),
