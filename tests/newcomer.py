@@ -18,7 +18,6 @@ ROOT = Path(__file__).parents[1]
 COMMANDS = {
     "pip": "-m pip",
     "pytest": "-m pytest -p no:cacheprovider",
-    "ruff": "-m ruff",
     "seqline": "-c 'from seqline.cli.main import main; raise SystemExit(main())'",
 }
 _BLOCK = re.compile(r"(?:`([^`\n]+)`:\n\n?)?^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -49,6 +48,7 @@ class Shell:
         for name, arguments in COMMANDS.items():
             (binaries / name).write_text(f'#!/bin/sh\nexec {binaries}/python {arguments} "$@"\n')
             (binaries / name).chmod(0o755)
+        (binaries / "ruff").symlink_to(Path(sysconfig.get_path("scripts")) / "ruff")
         self.environment = os.environ | {
             "PATH": f"{binaries}:{os.environ['PATH']}",
             "PIP_NO_BUILD_ISOLATION": "0",  # pip's way to say: without isolation
@@ -57,7 +57,8 @@ class Shell:
             "PYTHONDONTWRITEBYTECODE": "1",
             "SEQLINE_HOME": home(),
         }
-        self.environment.pop("PYTHONPATH", None)
+        for name in ("PYTHONPATH", "PYTEST_ADDOPTS"):
+            self.environment.pop(name, None)
 
     def run(self, script: str) -> str:
         """Run a script of the shell; return what it printed."""
@@ -67,6 +68,7 @@ class Shell:
             env=self.environment,
             capture_output=True,
             text=True,
+            timeout=240,
             check=False,
         )
         assert done.returncode == 0, f"{script}\n{done.stdout}\n{done.stderr}"
