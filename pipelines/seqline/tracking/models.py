@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import warnings
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -49,9 +48,6 @@ def log_model(
     signature = ModelSignature(
         inputs=Schema([ColSpec("string", "text")]), outputs=Schema([ColSpec("string", "labels")])
     )
-    # it asks for type hints, and then refuses them; for good, since another thread may restore
-    # the filters at any time
-    warnings.filterwarnings("ignore", category=UserWarning, module=r"mlflow\.pyfunc")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model"
         mlflow.pyfunc.save_model(

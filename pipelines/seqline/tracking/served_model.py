@@ -7,7 +7,9 @@ spaces.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import pandas
 from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
@@ -23,12 +25,14 @@ class ServedModel(PythonModel):
         """Load the export."""
         self.predictor = load_export(Path(context.artifacts["export"]))
 
-    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
-        """Return a table with the column `labels`; no type hints, which MLflow would enforce."""
-        import pandas
-
-        texts = model_input["text"] if hasattr(model_input, "columns") else model_input
-        answers = self.predictor.predict_lines(str(text) for text in texts)
+    def predict(
+        self,
+        context: PythonModelContext,
+        model_input: pandas.DataFrame,
+        params: dict[str, Any] | None = None,
+    ) -> pandas.DataFrame:
+        """Return a table with the column `labels`."""
+        answers = self.predictor.predict_lines(str(text) for text in model_input["text"])
         return pandas.DataFrame({"labels": [" ".join(map(str, one)) for one in answers]})
 
 
