@@ -107,7 +107,7 @@ def origin_of(distribution: Distribution | None) -> tuple[str, str]:
     try:
         metadata = distribution.metadata if distribution else None
         name, version = (metadata["Name"], metadata["Version"]) if metadata else (None, None)
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OSError):  # OSError: the backport says so
         name = version = None
     folder = Path(str(getattr(distribution, "_path", "unknown"))).name
     return name or folder, version or "?"

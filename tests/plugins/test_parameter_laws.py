@@ -99,9 +99,14 @@ def test_parameters_of_its_own_and_biases_start_where_they_are_told() -> None:
     assert weights.bias.tolist() == [1.0] * 4 + [-2.0] * 4
     assert weights.bias_of_all().tolist() == [1.0] * 4 + [0.0] * 4 + [-2.0] * 4
     assert weights.own["gain"].tolist() == [3.0] * 4
-    drawn = torch.cat([weights.W_F.flatten(), weights.W_R.flatten(), weights.own["drawn"]])
-    assert 0 < drawn.abs().max() <= 0.5  # 1/√H
-    assert drawn.std() > 0.1
+    assert 0 < weights.own["drawn"].abs().max() <= 0.5  # 1/√H
+
+
+def test_a_gates_matrices_start_so_that_the_state_neither_grows_nor_fades() -> None:
+    weights = GateWeights(cell_of(Gate("one"), Gate("two")), 3, 4)
+    for recurrent, fed in zip(weights.W_R.split(4), weights.W_F.split(4), strict=True):
+        torch.testing.assert_close(recurrent @ recurrent.T, torch.eye(4))
+        assert 0.1 < fed.abs().max() <= (6 / (3 + 4)) ** 0.5  # Glorot & Bengio 2010
 
 
 def test_the_forget_gate_of_an_lstm_can_start_open() -> None:
