@@ -42,9 +42,9 @@ class Shell:
         venv.create(folder / ".venv", symlinks=True)
         binaries = folder / ".venv" / "bin"
         version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-        site = folder / ".venv" / "lib" / version / "site-packages"
+        self.packages = folder / ".venv" / "lib" / version / "site-packages"
         below = sysconfig.get_path("purelib")
-        (site / "below.pth").write_text(f"import site; site.addsitedir({below!r})\n")
+        (self.packages / "below.pth").write_text(f"import site; site.addsitedir({below!r})\n")
         for name, arguments in COMMANDS.items():
             (binaries / name).write_text(f'#!/bin/sh\nexec {binaries}/python {arguments} "$@"\n')
             (binaries / name).chmod(0o755)
@@ -80,8 +80,10 @@ def blocks(page: Path) -> list[tuple[str | None, str, str]]:
     return _BLOCK.findall(page.read_text(encoding="utf-8"))
 
 
-def follow(page: Path, shell: Shell) -> str:
+def follow(page: Path, shell: Shell, until: str = "") -> str:
     """Do what a page says: write its files, run its commands; return what they printed.
+
+    `until` begins the block of commands to stop at.
 
     Raises `AssertionError` for a command that fails and for a block of no known kind.
     """
@@ -91,6 +93,8 @@ def follow(page: Path, shell: Shell) -> str:
             path = shell.folder / file
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
+        elif until and text.startswith(until):
+            break
         elif language == "sh":
             said.append(shell.run(text))
         else:

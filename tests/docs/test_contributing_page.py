@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import pytest
 from newcomer import ROOT, Shell, follow
 
 
@@ -19,6 +20,7 @@ def copy_of_the_repository(folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_five_steps_add_a_cell(tmp_path: Path) -> None:
     shell = Shell(copy_of_the_repository(tmp_path / "seqline"))
     said = follow(ROOT / "CONTRIBUTING.md", shell)

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from newcomer import ROOT, Shell, follow
 
+PAGE = ROOT / "docs" / "plugins.md"
 
-def test_page_makes_a_package_that_works(tmp_path: Path) -> None:
-    said = follow(ROOT / "docs" / "plugins.md", Shell(tmp_path))
+
+def test_page_makes_a_package_whose_parts_are_found_and_configured(tmp_path: Path) -> None:
+    said = follow(PAGE, Shell(tmp_path), until="seqline run task=parity")
     assert "seqline_mine.residual:Residual" in said
     assert "forget_bias: 1.0" in said
     assert "2 passed" in said
     assert "name: deep" in said
+
+
+@pytest.mark.slow
+def test_page_trains_and_uses_its_package(tmp_path: Path) -> None:
+    said = follow(PAGE, Shell(tmp_path))
     assert len(said.splitlines()[-1].split()) == len("1101")
