@@ -18,7 +18,18 @@ if TYPE_CHECKING:
     from seqline_plugins.options import NoOptions, option, slot
     from seqline_plugins.recurrence import RecurrentStack
     from seqline_plugins.sources import DataSource
-    from seqline_plugins.task import Encoding, Head, Inputs, Metric, Metrics, Source, Task
+    from seqline_plugins.task import (
+        Batch,
+        EncodedSplit,
+        Encoding,
+        Example,
+        Head,
+        Inputs,
+        Metric,
+        Metrics,
+        Source,
+        Task,
+    )
 
 _HOME = {
     "architecture": ("Architecture", "Kind", "State"),
@@ -28,14 +39,28 @@ _HOME = {
     "options": ("NoOptions", "option", "slot"),
     "recurrence": ("RecurrentStack",),
     "sources": ("DataSource",),
-    "task": ("Encoding", "Head", "Inputs", "Metric", "Metrics", "Source", "Task"),
+    "task": (
+        "Batch",
+        "EncodedSplit",
+        "Encoding",
+        "Example",
+        "Head",
+        "Inputs",
+        "Metric",
+        "Metrics",
+        "Source",
+        "Task",
+    ),
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
 
 __all__ = [
     "Architecture",
+    "Batch",
     "DataSource",
+    "EncodedSplit",
     "Encoding",
+    "Example",
     "Gate",
     "GatedCell",
     "Head",
