@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from seqline_plugins.build import build_cell
 from seqline_plugins.cell import GatedCell, StepCell
-from seqline_plugins.recurrence.kernels import KERNELS, choose
+from seqline_plugins.recurrence.kernels import Kernel, check_wanted, reverse
 from seqline_plugins.recurrence.reference import run_step_cell
 from seqline_plugins.recurrence.weights import GateWeights
 
@@ -38,11 +37,18 @@ class RecurrentLayer(nn.Module):
         kernel: str = "auto",
     ) -> None:
         super().__init__()
-        self.hidden_size, self.backward_in_time = hidden_size, backward
+        self.input_size, self.hidden_size = input_size, hidden_size
+        self.backward_in_time = backward
         self.cell = build_cell(cell, input_size, hidden_size)
-        self.served = choose(self.cell, kernel)
+        check_wanted(self.cell, kernel)
         if isinstance(self.cell, GatedCell):
+            self.kernel = Kernel(self.cell, kernel)
             self.weights = GateWeights(self.cell, input_size, hidden_size)
+
+    @property
+    def served(self) -> str:
+        """The kernel that serves the cell."""
+        return self.kernel.served if isinstance(self.cell, GatedCell) else "reference"
 
     def initial_state(self, batch: int) -> State:
         """Return the state before the first step, `batch` rows."""
@@ -61,15 +67,13 @@ class RecurrentLayer(nn.Module):
         if x.shape[1] == 0:
             raise ValueError("a sequence needs at least one step, got T = 0")
         state = self.initial_state(x.shape[0]) if state is None else state
-        if self.backward_in_time:
-            x = reverse(x, lengths)
-        if isinstance(self.cell, StepCell):
-            output, state = run_step_cell(self.cell, x, lengths, state)
-        else:
-            output, state = KERNELS[self.served](self.cell, self.weights, x, lengths, state)
-        if self.backward_in_time:
-            output = reverse(output, lengths)
-        return output, state
+        if isinstance(self.cell, GatedCell):
+            backward = self.backward_in_time
+            return self.kernel.run(self.weights, x, lengths, state, backward=backward)
+        if not self.backward_in_time:
+            return run_step_cell(self.cell, x, lengths, state)
+        output, state = run_step_cell(self.cell, reverse(x, lengths), lengths, state)
+        return reverse(output, lengths), state
 
     def step(self, x_t: Float[Tensor, "B I"], state: State) -> tuple[Float[Tensor, "B H"], State]:
         """Return the output of one timestep and the state after it."""
@@ -79,13 +83,3 @@ class RecurrentLayer(nn.Module):
             fed = self.weights.feed_forward(x_t)
             new = self.cell.equations(self.weights.timestep(x_t, fed, state))
         return next(iter(new.values())), {name: new[name] for name in state}
-
-
-def reverse(x: Float[Tensor, "B T X"], lengths: Int[Tensor, "B"] | None) -> Tensor:
-    """Reverse each row within its length; padding stays where it is."""
-    if lengths is None:
-        return x.flip(1)
-    steps = torch.arange(x.shape[1], device=x.device)
-    place = lengths.to(x.device).unsqueeze(-1) - 1 - steps
-    place = torch.where(place >= 0, place, steps)
-    return x.gather(1, place.unsqueeze(-1).expand_as(x))

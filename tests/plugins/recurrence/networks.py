@@ -98,11 +98,16 @@ def results(
         weight = torch.sin(torch.arange(1, tensor.shape[-1] + 1, dtype=x.dtype) * number)
         loss = loss + (tensor * weight).sum()
     loss.backward()
-    found = {"output": output, "x.grad": x.grad}
+    found = {"output": output, "x.grad": gradient(x)}
     found |= {f"last {name}": tensor for name, tensor in last.items()}
-    found |= {f"grad {name}": p.grad for name, p in stack.named_parameters()}
-    found |= {f"grad state {name}": tensor.grad for name, tensor in (given or {}).items()}
-    return {name: torch.zeros(0) if t is None else t.detach() for name, t in found.items()}
+    found |= {f"grad {name}": gradient(p) for name, p in stack.named_parameters()}
+    found |= {f"grad state {name}": gradient(tensor) for name, tensor in (given or {}).items()}
+    return {name: tensor.detach() for name, tensor in found.items()}
+
+
+def gradient(tensor: Tensor) -> Tensor:
+    """Return what a tensor's gradient is, zero where nothing depended on it."""
+    return torch.zeros_like(tensor) if tensor.grad is None else tensor.grad
 
 
 def assert_close(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor], bound: float) -> None:

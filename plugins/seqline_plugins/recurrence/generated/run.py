@@ -1,0 +1,233 @@
+"""A cell over time by its generated code: a function that torch can differentiate.
+
+Letters: B batch, T time, I input size, H hidden size, G gates.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from seqline_plugins.cell import GatedCell
+from seqline_plugins.recurrence.generated.interpret import run_equations
+from seqline_plugins.recurrence.generated.library import (
+    CallFields,
+    Library,
+    address,
+    openmp,
+    pointers,
+)
+from seqline_plugins.recurrence.generated.trace import DIAGONAL, RECURRENT_BIAS
+from seqline_plugins.recurrence.weights import GateWeights
+
+State = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a call is made for; `places` says which of the flat arguments are what."""
+
+    library: Library
+    lengths: Tensor | None
+    reverse: bool
+    keeps: bool
+    has_bias: bool
+    states: int
+    products: int
+    owns: int
+
+
+_loaded_in = os.getpid()
+
+
+def run_generated(
+    library: Library,
+    cell: GatedCell,
+    weights: GateWeights,
+    x: Tensor,
+    lengths: Tensor | None,
+    state: State,
+    *,
+    reverse: bool = False,
+) -> tuple[Tensor, State]:
+    """Run a cell over time, forward or backward in it; equal to the reference loop."""
+    equations = library.plan.equations
+    W_R = [_matrix(weights, product.gates) for product in library.plan.products]
+    owns = [_own(weights, name) for name in equations.owns]
+    shape = Shape(
+        library,
+        None if lengths is None else lengths.to("cpu", torch.int64).contiguous(),
+        reverse,
+        torch.is_grad_enabled(),
+        weights.bias.numel() > 0,
+        len(state),
+        len(W_R),
+        len(owns),
+    )
+    flat = [x, weights.W_F, weights.bias_of_all(), *W_R, *owns, *state.values()]
+    output, *last = _Recurrence.apply(shape, *(tensor.contiguous() for tensor in flat))  # type: ignore[no-untyped-call]
+    return output, dict(zip(state, last, strict=True))
+
+
+def _matrix(weights: GateWeights, gates: Sequence[str]) -> Tensor:
+    """Return the recurrent matrices of some gates, one below the other, (gates × H, H)."""
+    if tuple(gates) == weights.full:
+        return weights.W_R
+    H = weights.hidden_size
+    parts = []
+    for name in gates:
+        form = next(gate.form for gate in weights.gates if gate.name == name)
+        if name in weights.full:
+            place = weights.full.index(name)
+            parts.append(weights.W_R[place * H : (place + 1) * H])
+        elif form.name == "block_diagonal":
+            parts.append(torch.block_diag(*weights.W_R_of[name]))
+        else:
+            matrix = weights.W_R_of[name]
+            parts.append(matrix if form.transform is None else form.transform(matrix))
+    return torch.cat(parts) if len(parts) > 1 else parts[0]
+
+
+def _own(weights: GateWeights, name: str) -> Tensor:
+    if name.startswith(DIAGONAL):
+        return weights.W_R_of[name.removeprefix(DIAGONAL)]
+    if name.startswith(RECURRENT_BIAS):
+        gate = name.removeprefix(RECURRENT_BIAS)
+        place = [g.name for g in weights.gates if g.recurrent_bias].index(gate)
+        H = weights.hidden_size
+        return weights.recurrent_bias[place * H : (place + 1) * H]
+    return weights.own[name]
+
+
+class _Recurrence(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, shape: Shape, *flat: Tensor) -> tuple[Tensor, ...]:
+        x = flat[0]
+        B, T, _ = x.shape
+        library = shape.library
+        H = flat[-1].shape[1]
+        keeps = shape.keeps and any(ctx.needs_input_grad)
+        output = x.new_empty(B, T, H)
+        last = [x.new_empty(B, H) for _ in range(shape.states)]
+        tape = None
+        if keeps:
+            tokens = B * T if shape.lengths is None else int(shape.lengths.sum())
+            tape = x.new_empty(tokens * library.tape_stride(H))
+        library.forward(_call(shape, flat, output, last, tape))
+        ctx.shape, ctx.tape = shape, tape
+        ctx.threads = torch.get_num_threads()
+        if keeps:
+            ctx.save_for_backward(output, *flat)
+        ctx.set_materialize_grads(False)
+        return (output, *last)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+        shape: Shape = ctx.shape
+        output, *flat = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            return (None, *_differentiable(shape, flat, ctx.needs_input_grad[1:], grads))
+        library, plan = shape.library, shape.library.plan
+        if ctx.tape is None:  # used up by an earlier backward
+            tokens = output.shape[0] * output.shape[1]
+            if shape.lengths is not None:
+                tokens = int(shape.lengths.sum())
+            ctx.tape = output.new_empty(tokens * library.tape_stride(output.shape[2]))
+            again = [torch.empty_like(flat[-1]) for _ in range(shape.states)]
+            outputs = torch.empty_like(output)
+            library.forward(_call(shape, flat, outputs, again, ctx.tape))
+        wanted = [
+            torch.empty_like(tensor) if needed else None
+            for tensor, needed in zip(flat, ctx.needs_input_grad[1:], strict=True)
+        ]
+        x, W_F, bias, W_R, owns, initial = _split(shape, wanted)
+        from_gate = [plan.own_of_gate.get(name) for name in plan.equations.owns]
+        shared = any(
+            gate is not None and own is not None for gate, own in zip(from_gate, owns, strict=True)
+        )
+        sums = bias if bias is not None or not shared else torch.empty_like(flat[2])
+        given = [None if grad is None else grad.contiguous() for grad in grads]
+        call = _call(shape, flat, output, [flat[-1]] * shape.states, ctx.tape)
+        call.output_grad = address(given[0])
+        call.last_grad = pointers(given[1:])
+        call.x_grad, call.W_F_grad, call.bias_grad = address(x), address(W_F), address(sums)
+        call.W_R_grad = pointers(W_R)
+        direct = [
+            None if gate is not None else own for gate, own in zip(from_gate, owns, strict=True)
+        ]
+        call.own_grad = pointers(direct)
+        call.initial_grad = pointers(initial)
+        library.backward(call)
+        H = output.shape[2]
+        for gate, own in zip(from_gate, owns, strict=True):
+            if gate is not None and own is not None and sums is not None:
+                place = plan.equations.gates.index(gate)
+                own.copy_(sums[place * H : (place + 1) * H])
+        ctx.tape = None
+        return (None, *wanted)
+
+
+def _differentiable(
+    shape: Shape,
+    flat: Sequence[Tensor],
+    needed: Sequence[bool],
+    grads: Sequence[Tensor | None],
+) -> list[Tensor | None]:
+    """Return the gradients with a graph of their own, for the gradient of a gradient."""
+    x, W_F, bias, W_R, owns, initial = _split(shape, flat)
+    equations = shape.library.plan.equations
+    ends = run_equations(equations, x, W_F, bias, W_R, owns, initial, shape.lengths, shape.reverse)
+    given = [(end, grad) for end, grad in zip(ends, grads, strict=True) if grad is not None]
+    wanted = [tensor for tensor, need in zip(flat, needed, strict=True) if need]
+    found = iter(
+        torch.autograd.grad(
+            [end for end, _ in given],
+            wanted,
+            [grad for _, grad in given],
+            create_graph=True,
+            allow_unused=True,
+        )
+    )
+    return [next(found) if need else None for need in needed]
+
+
+def _split(shape: Shape, flat: Sequence[Any]) -> tuple[Any, Any, Any, Any, Any, Any]:
+    """Return x, W_F, bias, and the lists of W_R, parameters of its own and initial states."""
+    x, W_F, bias, *rest = flat
+    first, second = shape.products, shape.products + shape.owns
+    return x, W_F, bias, rest[:first], rest[first:second], rest[second:]
+
+
+def _call(
+    shape: Shape,
+    flat: Sequence[Tensor],
+    output: Tensor,
+    last: Sequence[Tensor],
+    tape: Tensor | None,
+) -> CallFields:
+    x, W_F, bias, W_R, owns, initial = _split(shape, flat)
+    B, T, I = x.shape
+    return CallFields(
+        B=B,
+        T=T,
+        I=I,
+        H=output.shape[2],
+        reverse=int(shape.reverse),
+        threads=torch.get_num_threads(),
+        parallel=openmp() if os.getpid() == _loaded_in else None,  # a fork has no team
+        lengths=address(shape.lengths),
+        x=address(x),
+        W_F=address(W_F),
+        bias=address(bias) if shape.has_bias else None,
+        W_R=pointers(W_R),
+        own=pointers(owns),
+        initial=pointers(initial),
+        output=address(output),
+        last=pointers(last),
+        tape=address(tape),
+    )
