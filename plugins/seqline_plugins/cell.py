@@ -22,7 +22,7 @@ from typing import Any, ClassVar
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from seqline_plugins.gate import Gate
+from seqline_plugins.gate import Gate, resolve
 from seqline_plugins.options import NoOptions
 
 
@@ -143,8 +143,8 @@ class StepCell(nn.Module, ABC):
 
 
 def gates_of(cell: GatedCell) -> tuple[Gate, ...]:
-    """Return a cell's gates as `Gate`s, the plain names made full gates with one bias."""
-    return tuple(gate if isinstance(gate, Gate) else Gate(gate) for gate in cell.gates)
+    """Return a cell's gates as `Gate`s; raises `ValueError` for those that cannot be."""
+    return resolve(cell.gates)
 
 
 def parameter_count(cell: GatedCell, input_size: int, hidden_size: int) -> int:
@@ -152,12 +152,5 @@ def parameter_count(cell: GatedCell, input_size: int, hidden_size: int) -> int:
 
     The parameter law: with full matrices and one bias, gates × (H × (I + H) + H).
     """
-    total = len(cell.own) * hidden_size
-    for gate in gates_of(cell):
-        shape = gate.form.shape(hidden_size)
-        recurrent = 1 if shape is not None else 0
-        for size in shape or ():
-            recurrent *= size
-        biases = gate.bias + gate.recurrent_bias
-        total += hidden_size * input_size + recurrent + biases * hidden_size
-    return total
+    gates = sum(gate.parameter_count(input_size, hidden_size) for gate in gates_of(cell))
+    return gates + len(cell.own) * hidden_size

@@ -17,6 +17,7 @@ from seqline_plugins.cell import GatedCell, StepCell
 from seqline_plugins.recurrence.kernels import KERNELS, choose
 from seqline_plugins.recurrence.reference import run_step_cell
 from seqline_plugins.recurrence.weights import GateWeights
+from seqline_plugins.recurrence.window import PAST, last_inputs
 
 State = dict[str, Tensor]
 
@@ -49,7 +50,8 @@ class RecurrentLayer(nn.Module):
         if isinstance(self.cell, StepCell):
             return self.cell.initial_state(batch)
         like = self.weights.W_F
-        return {name: like.new_zeros(batch, self.hidden_size) for name in self.cell.state}
+        state = {name: like.new_zeros(batch, self.hidden_size) for name in self.cell.state}
+        return state | self.weights.initial_past(batch)
 
     def forward(
         self,
@@ -66,7 +68,8 @@ class RecurrentLayer(nn.Module):
         if isinstance(self.cell, StepCell):
             output, state = run_step_cell(self.cell, x, lengths, state)
         else:
-            output, state = KERNELS[self.served](self.cell, self.weights, x, lengths, state)
+            output, after = KERNELS[self.served](self.cell, self.weights, x, lengths, state)
+            state = after | self._past(x, lengths, state)
         if self.backward_in_time:
             output = reverse(output, lengths)
         return output, state
@@ -76,9 +79,18 @@ class RecurrentLayer(nn.Module):
         if isinstance(self.cell, StepCell):
             new = self.cell(x_t, state)
         else:
-            fed = self.weights.feed_forward(x_t)
-            new = self.cell.equations(self.weights.timestep(x_t, fed, state))
-        return next(iter(new.values())), {name: new[name] for name in state}
+            x = x_t.unsqueeze(1)
+            fed = self.weights.feed_forward(x, state)[:, 0]
+            own = {name: state[name] for name in self.cell.state}
+            new = self.cell.equations(self.weights.timestep(x_t, fed, own))
+            new |= self._past(x, None, state)
+        return new[next(iter(state))], {name: new[name] for name in state}
+
+    def _past(
+        self, x: Float[Tensor, "B T I"], lengths: Int[Tensor, "B"] | None, state: State
+    ) -> State:
+        """Return the inputs that gates with a window will look back on; none without windows."""
+        return {PAST: last_inputs(x, state[PAST], lengths)} if self.weights.window > 1 else {}
 
 
 def reverse(x: Float[Tensor, "B T X"], lengths: Int[Tensor, "B"] | None) -> Tensor:

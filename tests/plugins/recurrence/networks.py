@@ -18,6 +18,8 @@ ODD = {
     "memory": "Memory",
     "antisymmetric": "Antisymmetric",
     "mixed": "Mixed",
+    "windows": "Windows",
+    "sharing": "Sharing",
     "counter": "Counter",
 }
 VENDOR_CELLS: list[Cell] = [
@@ -31,7 +33,12 @@ VENDOR_CELLS: list[Cell] = [
     {"name": "gru", "recurrent_bias": True},
 ]
 CHO = {"name": "gru", "reset_after": False, "recurrent_bias": True}
-ALL_CELLS: list[Cell] = [*VENDOR_CELLS, CHO, *({"name": name} for name in ODD)]
+OTHER_CELLS: list[Cell] = [
+    {"name": "mgu"},
+    {"name": "peephole_lstm"},
+    {"name": "layer_norm_lstm"},
+]
+ALL_CELLS: list[Cell] = [*VENDOR_CELLS, CHO, *OTHER_CELLS, *({"name": name} for name in ODD)]
 
 
 def title(cell: Cell) -> str:

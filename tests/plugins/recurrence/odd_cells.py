@@ -75,6 +75,43 @@ class Mixed(GatedCell):
         return {"h": n * sigmoid(t.x.scale + t.h.scale) + t.own.gain * tanh(m), "m": m}
 
 
+class Windows(GatedCell):
+    """Gates that read one, two and three inputs, and x itself (a projection where I != H)."""
+
+    gates = (
+        Gate("forget", window=2, bias_init=0.5),
+        Gate("candidate", recurrent="none", window=3, bias=False),
+        Gate("through", recurrent="diagonal", direct=True, bias=False),
+        "output",
+    )
+    state = ("h", "c")
+
+    def equations(self, t: Timestep) -> dict[str, Tensor]:
+        f = sigmoid(t.x.forget + t.h.forget)
+        c = f * t.state.c + (1 - f) * tanh(t.x.candidate)
+        o = sigmoid(t.x.output + t.h.output)
+        return {"h": o * c + (1 - o) * tanh(t.x.through + t.h.through), "c": c}
+
+
+class Sharing(GatedCell):
+    """Gates with another's matrices, of every kind, and biases of their own."""
+
+    gates = (
+        Gate("update", shares="reset", bias_init=1.0, recurrent_bias=True),
+        "reset",
+        Gate("decay", recurrent="diagonal", window=2),
+        Gate("keep", shares="decay", bias=False),
+        Gate("candidate", direct=True, recurrent_bias=True),
+        Gate("again", shares="candidate"),
+    )
+
+    def equations(self, t: Timestep) -> dict[str, Tensor]:
+        r = sigmoid(t.x.reset + t.h.reset)
+        z = sigmoid(t.x.update + t.h.update) * sigmoid(t.x.keep + t.h.keep)
+        n = tanh(t.x.candidate + t.h.candidate) + t.x.again * t.recurrent("again", r * t.state.h)
+        return {"h": z * t.state.h + (1 - z) * tanh(n * (t.x.decay + t.h.decay))}
+
+
 class Counter(StepCell):
     """A module with a state of its own shape and a learned beginning."""
 
