@@ -69,6 +69,26 @@ def test_a_second_bias_is_the_only_difference_to_torchs_layers() -> None:
         assert gates == both.layers[0][0].weights.W_F.shape[0]
 
 
+LAWS = {
+    "mgu": lambda n, H: 2 * H * (n + H + 1),
+    "peephole_lstm": lambda n, H: 4 * H * (n + H + 1) + 3 * H,
+    "layer_norm_lstm": lambda n, H: 4 * H * (n + H) + 2 * 8 * H + 2 * H,
+    "min_gru": lambda n, H: 2 * H * (n + 1),
+    "min_lstm": lambda n, H: 3 * H * (n + 1),
+    "sru": lambda n, H: 3 * H * n + 2 * H + 2 * H + (0 if n == H else H * n),
+    "qrnn": lambda n, H: 3 * H * (2 * n + 1),
+}
+
+
+@pytest.mark.parametrize("hidden_size", [1, 4, 5])
+@pytest.mark.parametrize("name", LAWS)
+def test_a_built_in_cell_has_the_parameters_of_its_paper(name: str, hidden_size: int) -> None:
+    stack = RecurrentStack({"name": name}, 4, hidden_size)
+    layer = stack.layers[0][0]
+    assert size_of(stack) == LAWS[name](4, hidden_size)
+    assert parameter_count(layer.cell, 4, hidden_size) == LAWS[name](4, hidden_size)
+
+
 FORMS = {
     "full": ("full", 16),
     "diagonal": ("diagonal", 4),

@@ -37,6 +37,14 @@ OTHER_CELLS: list[Cell] = [
     {"name": "mgu"},
     {"name": "peephole_lstm"},
     {"name": "layer_norm_lstm"},
+    {"name": "min_gru"},
+    {"name": "min_gru", "candidate": "positive"},
+    {"name": "min_lstm"},
+    {"name": "min_lstm", "candidate": "positive", "normalize": False},
+    {"name": "sru"},
+    {"name": "sru", "peephole": False},
+    {"name": "qrnn"},
+    {"name": "qrnn", "window": 4},
 ]
 ALL_CELLS: list[Cell] = [*VENDOR_CELLS, CHO, *OTHER_CELLS, *({"name": name} for name in ODD)]
 
