@@ -57,6 +57,7 @@ class Timestep:
     h          of every gate the recurrent part, W_R h_{t-1} (+ the recurrent bias)
     state      the previous state, by the names the cell declares
     own        the cell's own parameters, by the names it declares
+    noise      the cell's random draws, by the names it declares
     input      x_t itself, (B, I)
     recurrent  `t.recurrent("candidate", v)`: W_R v of that gate for another vector v, (B, H)
     """
@@ -65,6 +66,7 @@ class Timestep:
     h: Parts
     state: Parts
     own: Parts
+    noise: Parts
     input: Float[Tensor, "B I"]
     recurrent: Callable[[str, Tensor], Tensor]
 
@@ -79,11 +81,26 @@ class Own:
     init: float | None = None
 
 
+@dataclass(frozen=True)
+class Noise:
+    """Random draws for the equations, one a unit and step: 1 with this chance, else 0.
+
+    Drawn by the host while training, anew in every call. Outside training each is `chance`, its
+    mean, so that zoneout, `n ⊙ h_{t-1} + (1 − n) ⊙ h`, needs no second form (Krueger et al. 2017).
+    """
+
+    chance: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.chance <= 1:
+            raise ValueError(f"noise: chance: found {self.chance}, expected between 0 and 1")
+
+
 class GatedCell(ABC):
     """A cell that is gates over linear maps: declares them and gives one timestep's equations.
 
-    `gates`, `state`, `own` and `vendor` may be plain class attributes, as above, or properties
-    that read `self.config`.
+    `gates`, `state`, `own`, `noise` and `vendor` may be plain class attributes, as above, or
+    properties that read `self.config`.
     """
 
     Config: ClassVar[type] = NoOptions
@@ -104,6 +121,11 @@ class GatedCell(ABC):
     @property
     def own(self) -> Mapping[str, Own]:
         """The cell's own parameters by name."""
+        return {}
+
+    @property
+    def noise(self) -> Mapping[str, Noise]:
+        """The cell's random draws by name."""
         return {}
 
     @property

@@ -81,8 +81,9 @@ class RecurrentLayer(nn.Module):
         else:
             x = x_t.unsqueeze(1)
             fed = self.weights.feed_forward(x, state)[:, 0]
+            drawn = {name: draws[:, 0] for name, draws in self.weights.draw_noise(x).items()}
             own = {name: state[name] for name in self.cell.state}
-            new = self.cell.equations(self.weights.timestep(x_t, fed, own))
+            new = self.cell.equations(self.weights.timestep(x_t, fed, own, drawn))
             new |= self._past(x, None, state)
         return new[next(iter(state))], {name: new[name] for name in state}
 

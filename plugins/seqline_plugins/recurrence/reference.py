@@ -29,11 +29,12 @@ def run_gated(
 
     `state` is the cell's own, and what `GateWeights.feed_forward` asks for; the cell's returns.
     """
-    fed = weights.feed_forward(x, state)
+    fed, noise = weights.feed_forward(x, state), weights.draw_noise(x)
     own = {name: state[name] for name in cell.state}
 
     def step(t: int, state: State) -> State:
-        return cell.equations(weights.timestep(x[:, t], fed[:, t], state))
+        drawn = {name: draws[:, t] for name, draws in noise.items()}
+        return cell.equations(weights.timestep(x[:, t], fed[:, t], state, drawn))
 
     return _loop(step, x.shape[1], lengths, own)
 

@@ -60,6 +60,7 @@ class GateWeights(nn.Module):
             torch.empty(sum(gate.recurrent_bias for gate in self.gates) * H)
         )
         self.own = nn.ParameterDict({name: torch.empty(H) for name in cell.own})
+        self.noise = dict(cell.noise)
         self._draw(cell)
 
     @torch.no_grad()
@@ -127,19 +128,36 @@ class GateWeights(nn.Module):
         every = [parts.get(self.owner[gate.name], x) for gate in self.gates]
         return torch.cat(every, dim=-1) + self.bias_of_all()
 
+    def draw_noise(self, x: Float[Tensor, "B T I"]) -> dict[str, Float[Tensor, "B T H"]]:
+        """Return the cell's random draws for every step of x; their means outside training."""
+        shape = (*x.shape[:2], self.hidden_size)
+        if not self.training:
+            return {
+                name: x.new_tensor(one.chance).expand(shape) for name, one in self.noise.items()
+            }
+        return {name: x.new_empty(shape).bernoulli_(one.chance) for name, one in self.noise.items()}
+
     def timestep(
-        self, x_t: Float[Tensor, "B I"], fed: Float[Tensor, "B GH"], state: dict[str, Tensor]
+        self,
+        x_t: Float[Tensor, "B I"],
+        fed: Float[Tensor, "B GH"],
+        state: dict[str, Tensor],
+        noise: Mapping[str, Float[Tensor, "B H"]] | None = None,
     ) -> Timestep:
-        """Return what a cell's equations read at one step; `fed` is `feed_forward(x)` there."""
+        """Return what a cell's equations read at one step.
+
+        `fed` and `noise` are what `feed_forward(x)` and `draw_noise(x)` gave for that step.
+        """
         names = tuple(gate.name for gate in self.gates)
         parts = dict(zip(names, fed.split(self.hidden_size, -1), strict=True))
-        previous = next(iter(state.values()))
+        previous, drawn = next(iter(state.values())), dict(noise or {})
         recurrent = _Recurrent(self, previous)
         return Timestep(
             x=Parts(names, parts.__getitem__, "gate"),
             h=Parts(names, recurrent.of_previous, "gate"),
             state=Parts(tuple(state), state.__getitem__, "state"),
             own=Parts(tuple(self.own), self.own.__getitem__, "parameter of its own"),
+            noise=Parts(tuple(drawn), drawn.__getitem__, "noise"),
             input=x_t,
             recurrent=recurrent.product,
         )

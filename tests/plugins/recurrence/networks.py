@@ -22,6 +22,7 @@ ODD = {
     "sharing": "Sharing",
     "counter": "Counter",
 }
+NOISY = {"zoneout": "Zoneout"}
 VENDOR_CELLS: list[Cell] = [
     {"name": "rnn", "nonlinearity": "tanh"},
     {"name": "rnn", "nonlinearity": "relu"},

@@ -5,7 +5,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn, sigmoid, tanh
 
-from seqline_plugins import Gate, GatedCell, Own, StepCell, Timestep, block_diagonal, of_matrix
+from seqline_plugins import (
+    Gate,
+    GatedCell,
+    Noise,
+    Own,
+    StepCell,
+    Timestep,
+    block_diagonal,
+    of_matrix,
+)
 
 
 class IndRNN(GatedCell):
@@ -110,6 +119,20 @@ class Sharing(GatedCell):
         z = sigmoid(t.x.update + t.h.update) * sigmoid(t.x.keep + t.h.keep)
         n = tanh(t.x.candidate + t.h.candidate) + t.x.again * t.recurrent("again", r * t.state.h)
         return {"h": z * t.state.h + (1 - z) * tanh(n * (t.x.decay + t.h.decay))}
+
+
+class Zoneout(GatedCell):
+    """An RNN with a memory, whose units keep their values at random (Krueger et al. 2017)."""
+
+    gates = ("candidate", Gate("output", recurrent="none"))
+    state = ("h", "c")
+    noise = {"keep_h": Noise(0.25), "keep_c": Noise(0.5)}
+
+    def equations(self, t: Timestep) -> dict[str, Tensor]:
+        n = tanh(t.x.candidate + t.h.candidate)
+        c = t.noise.keep_c * t.state.c + (1 - t.noise.keep_c) * n
+        h = sigmoid(t.x.output) * c
+        return {"h": t.noise.keep_h * t.state.h + (1 - t.noise.keep_h) * h, "c": c}
 
 
 class Counter(StepCell):
