@@ -65,14 +65,15 @@ class GateWeights(nn.Module):
 
     @torch.no_grad()
     def _draw(self, cell: GatedCell) -> None:
-        H, bound = self.hidden_size, 1 / math.sqrt(self.hidden_size)
+        size, H = self.input_size, self.hidden_size
+        bound = 1 / math.sqrt(H)
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -bound, bound)
         for lag, matrices in enumerate([self.W_F, *self.W_F_back]):
             gates = [gate for gate in self.fed if gate.window > lag]
             for gate, matrix in zip(gates, matrices.split(H), strict=False):
-                one, all_of_it = self.input_size + H, gate.window * self.input_size + H
-                nn.init.xavier_uniform_(matrix, gain=math.sqrt(one / all_of_it))
+                gain = math.sqrt((size + H) / (gate.window * size + H))  # it reads more inputs
+                nn.init.xavier_uniform_(matrix, gain=gain)
         for matrix in self.W_R.split(H):
             nn.init.orthogonal_(matrix)
         nn.init.zeros_(self.recurrent_bias)
