@@ -18,8 +18,11 @@ ODD = {
     "memory": "Memory",
     "antisymmetric": "Antisymmetric",
     "mixed": "Mixed",
+    "windows": "Windows",
+    "sharing": "Sharing",
     "counter": "Counter",
 }
+NOISY = {"zoneout": "Zoneout"}
 VENDOR_CELLS: list[Cell] = [
     {"name": "rnn", "nonlinearity": "tanh"},
     {"name": "rnn", "nonlinearity": "relu"},
@@ -31,7 +34,20 @@ VENDOR_CELLS: list[Cell] = [
     {"name": "gru", "recurrent_bias": True},
 ]
 CHO = {"name": "gru", "reset_after": False, "recurrent_bias": True}
-ALL_CELLS: list[Cell] = [*VENDOR_CELLS, CHO, *({"name": name} for name in ODD)]
+OTHER_CELLS: list[Cell] = [
+    {"name": "mgu"},
+    {"name": "peephole_lstm"},
+    {"name": "layer_norm_lstm"},
+    {"name": "min_gru"},
+    {"name": "min_gru", "candidate": "positive"},
+    {"name": "min_lstm"},
+    {"name": "min_lstm", "candidate": "positive", "normalize": False},
+    {"name": "sru"},
+    {"name": "sru", "peephole": False},
+    {"name": "qrnn"},
+    {"name": "qrnn", "window": 4},
+]
+ALL_CELLS: list[Cell] = [*VENDOR_CELLS, CHO, *OTHER_CELLS, *({"name": name} for name in ODD)]
 
 
 def title(cell: Cell) -> str:

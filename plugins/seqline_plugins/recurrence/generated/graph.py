@@ -3,7 +3,7 @@
 A node's shape is "vector" (one number a unit, H of them), "number" (one a row: a sum over H) or
 "constant". Equal nodes are one object, so that nothing is computed twice.
 
-    leaves     constant, inverse_hidden (1/H), fed (W_F x + b of a gate), state, own, input (x_t)
+    leaves     constant, inverse_hidden (1/H), fed (W_F x + b of a gate), state, own, noise, input
     product    W_R v of a gate, for any vector v
     sum        over H
     pointwise  POINTWISE, as torch computes them
@@ -17,7 +17,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-LEAVES = ("constant", "inverse_hidden", "fed", "state", "own", "input")
 OF_BACKWARD = ("grad_after", "operand_grad")
 
 POINTWISE = {
@@ -147,12 +146,17 @@ class Product:
 
 @dataclass(frozen=True)
 class Equations:
-    """A cell's equations as traced: the new states, and the names that stand for the rest."""
+    """A cell's equations as traced: the new states, and the names that stand for the rest.
+
+    `gates` are those with rows in W_F, `recurrent` all of them.
+    """
 
     graph: Graph
     gates: tuple[str, ...]
+    recurrent: tuple[str, ...]
     states: tuple[str, ...]
     owns: tuple[str, ...]
+    noises: tuple[str, ...]
     new: dict[str, Node]
 
     @property
@@ -164,20 +168,15 @@ class Equations:
                 found.setdefault(id(node.args[0]), []).append(node)
         products = []
         for nodes in found.values():
-            ordered = sorted(nodes, key=lambda node: self.gates.index(str(node.value)))
+            ordered = sorted(nodes, key=lambda node: self.recurrent.index(str(node.value)))
             gates = tuple(str(node.value) for node in ordered)
             products.append(Product(ordered[0].args[0], gates, tuple(ordered)))
         return tuple(products)
 
-    @property
-    def reads_input(self) -> bool:
-        """Whether x_t itself is read."""
-        return any(node.op == "input" for node in in_order(self.new.values()))
-
     def text(self) -> str:
         """Return the equations, a line a node, the same for the same equations."""
         names: dict[int, str] = {}
-        lines = [f"gates {self.gates} states {self.states} own {self.owns}"]
+        lines = [f"gates {self.gates} states {self.states} own {self.owns} noise {self.noises}"]
         for number, node in enumerate(in_order(self.new.values())):
             names[id(node)] = f"v{number}"
             args = " ".join(names[id(arg)] for arg in node.args)

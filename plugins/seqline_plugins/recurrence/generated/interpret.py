@@ -49,6 +49,7 @@ def run_equations(
     bias: Tensor,
     W_R: Sequence[Tensor],
     owns: Sequence[Tensor],
+    noises: Sequence[Tensor],
     initial: Sequence[Tensor],
     lengths: Tensor | None,
     reverse: bool,
@@ -63,7 +64,7 @@ def run_equations(
         for p, product in enumerate(equations.products)
         for g, node in enumerate(product.nodes)
     }
-    known = dict(zip(equations.owns, owns, strict=True))
+    known = {("own", name): own for name, own in zip(equations.owns, owns, strict=True)}
     length = x.new_full((B,), T, dtype=torch.int64) if lengths is None else lengths.to(x.device)
     rows = torch.arange(B, device=x.device)
     state = dict(zip(equations.states, initial, strict=True))
@@ -72,8 +73,10 @@ def run_equations(
     for t in range(T):
         place = (length - 1 - t if reverse else torch.full_like(length, t)).clamp(min=0)
         parts = fed[rows, place].split(H, -1)
-        fed_of = dict(zip(equations.gates, parts, strict=True))
-        found = _one_step(order, matrices, known, state, fed_of, x[rows, place])
+        read = known | {("fed", g): part for g, part in zip(equations.gates, parts, strict=False)}
+        read |= {("noise", n): one[:, t] for n, one in zip(equations.noises, noises, strict=True)}
+        read |= {("state", name): one for name, one in state.items()}
+        found = _one_step(order, matrices, read | {("input", ""): x[rows, place]})
         valid = (length > t).unsqueeze(-1)
         new = {n: found[id(node)].expand(B, H) for n, node in equations.new.items()}
         state = {name: torch.where(valid, new[name], state[name]) for name in state}
@@ -87,26 +90,18 @@ def run_equations(
 def _one_step(
     order: Sequence[Node],
     matrices: Mapping[int, Tensor],
-    owns: Mapping[str, Tensor],
-    state: Mapping[str, Tensor],
-    fed_of: Mapping[str, Tensor],
-    x: Tensor,
+    read: Mapping[tuple[str, Any], Tensor],
 ) -> dict[int, Tensor]:
     value: dict[int, Tensor] = {}
+    like = next(tensor for (kind, _), tensor in read.items() if kind == "state")
     for node in order:
         args = [value[id(arg)] for arg in node.args]
-        if node.op == "constant":
-            found = x.new_tensor(float(node.value))
+        if (node.op, node.value) in read:
+            found = read[node.op, node.value]
+        elif node.op == "constant":
+            found = like.new_tensor(float(node.value))
         elif node.op == "inverse_hidden":
-            found = x.new_tensor(1 / next(iter(state.values())).shape[1])
-        elif node.op == "fed":
-            found = fed_of[str(node.value)]
-        elif node.op == "state":
-            found = state[str(node.value)]
-        elif node.op == "own":
-            found = owns[str(node.value)]
-        elif node.op == "input":
-            found = x
+            found = like.new_tensor(1 / like.shape[1])
         elif node.op == "product":
             found = F.linear(args[0], matrices[id(node)])
         elif node.op == "power":

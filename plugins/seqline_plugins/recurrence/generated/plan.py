@@ -135,12 +135,12 @@ def _least_kept(plan: Plan, needed: list[Node]) -> list[Node]:
         cost = {"number": 1_000, "constant": 0}.get(node.shape, 1_000_000) - rank
         if node.op == "state" and node.value == plan.equations.states[0]:
             cost = 1  # the output is there anyway
-        if node.op == "input":
+        if node.op in ("input", "noise"):
             cost = 1
         if node.op in ("own", "constant", "inverse_hidden"):
             continue  # known in the backward pass too
         net.add_edge(inner, outer, max(1, cost))
-        if node.op in ("fed", "state", "input", "product", "sum"):
+        if node.op in ("fed", "state", "input", "noise", "product", "sum"):
             net.add_edge("known", inner)
         for arg in node.args:
             if node.op not in ("product", "sum"):
@@ -202,7 +202,7 @@ def _lay_out(plan: Plan, kept: list[Node]) -> None:
             operand_slots.append(first.setdefault(id(operand), len(first)))
     preserved = len(first)
     plan.operand_slots = operand_slots
-    vectors = [n for n in kept if n.shape == "vector" and n.op not in ("state", "input")]
+    vectors = [n for n in kept if n.shape == "vector" and n.op not in ("state", "input", "noise")]
     shared_forward = plan.forward_passes == 1
     shared_backward = plan.backward_passes == 1
     plan.fed_slot = preserved

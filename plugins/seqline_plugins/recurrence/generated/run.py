@@ -22,18 +22,20 @@ from seqline_plugins.recurrence.generated.library import (
     openmp,
     pointers,
 )
-from seqline_plugins.recurrence.generated.trace import DIAGONAL, RECURRENT_BIAS
+from seqline_plugins.recurrence.generated.trace import BIAS, DIAGONAL, RECURRENT_BIAS
 from seqline_plugins.recurrence.weights import GateWeights
+from seqline_plugins.recurrence.window import PAST, earlier
 
 State = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What a call is made for; `places` says which of the flat arguments are what."""
+    """What a call is made for, and how many of its flat arguments are of which kind."""
 
     library: Library
     lengths: Tensor | None
+    noises: tuple[Tensor, ...]
     reverse: bool
     keeps: bool
     has_bias: bool
@@ -59,36 +61,43 @@ def run_generated(
     equations = library.plan.equations
     W_R = [_matrix(weights, product.gates) for product in library.plan.products]
     owns = [_own(weights, name) for name in equations.owns]
+    drawn = weights.draw_noise(x)
+    own_state = {name: state[name] for name in cell.state}
     shape = Shape(
         library,
         None if lengths is None else lengths.to("cpu", torch.int64).contiguous(),
+        tuple(drawn[name].contiguous() for name in equations.noises),
         reverse,
         torch.is_grad_enabled(),
-        weights.bias.numel() > 0,
-        len(state),
+        any(gate.bias for gate in weights.fed),
+        len(own_state),
         len(W_R),
         len(owns),
     )
-    flat = [x, weights.W_F, weights.bias_of_all(), *W_R, *owns, *state.values()]
-    output, *last = _Recurrence.apply(shape, *(tensor.contiguous() for tensor in flat))  # type: ignore[no-untyped-call]
-    return output, dict(zip(state, last, strict=True))
+    fed = [_window(weights, x, state), weights.matrix_of_fed(), weights.bias_of_fed()]
+    flat = [tensor.contiguous() for tensor in [*fed, *W_R, *owns, *own_state.values()]]
+    output, *last = _Recurrence.apply(shape, *flat)  # type: ignore[no-untyped-call]
+    return output, dict(zip(own_state, last, strict=True))
+
+
+def _window(weights: GateWeights, x: Tensor, state: State) -> Tensor:
+    """Return what W_F multiplies: x_t and, in a cell with windows, the inputs before it."""
+    if weights.window == 1:
+        return x
+    lags = range(1, weights.window)
+    return torch.cat([x, *(earlier(x, state[PAST], lag) for lag in lags)], dim=-1)
 
 
 def _matrix(weights: GateWeights, gates: Sequence[str]) -> Tensor:
     """Return the recurrent matrices of some gates, one below the other, (gates × H, H)."""
     if tuple(gates) == weights.full:
         return weights.W_R
-    H = weights.hidden_size
     parts = []
     for name in gates:
-        form = next(gate.form for gate in weights.gates if gate.name == name)
-        if name in weights.full:
-            place = weights.full.index(name)
-            parts.append(weights.W_R[place * H : (place + 1) * H])
-        elif form.name == "block_diagonal":
-            parts.append(torch.block_diag(*weights.W_R_of[name]))
+        form, matrix = weights.recurrent_of(name)
+        if form.name == "block_diagonal":
+            parts.append(torch.block_diag(*matrix))
         else:
-            matrix = weights.W_R_of[name]
             parts.append(matrix if form.transform is None else form.transform(matrix))
     return torch.cat(parts) if len(parts) > 1 else parts[0]
 
@@ -96,11 +105,15 @@ def _matrix(weights: GateWeights, gates: Sequence[str]) -> Tensor:
 def _own(weights: GateWeights, name: str) -> Tensor:
     if name.startswith(DIAGONAL):
         return weights.W_R_of[name.removeprefix(DIAGONAL)]
-    if name.startswith(RECURRENT_BIAS):
-        gate = name.removeprefix(RECURRENT_BIAS)
-        place = [g.name for g in weights.gates if g.recurrent_bias].index(gate)
-        H = weights.hidden_size
-        return weights.recurrent_bias[place * H : (place + 1) * H]
+    H = weights.hidden_size
+    for before, every in (
+        (BIAS, weights.bias_of_all),
+        (RECURRENT_BIAS, weights.recurrent_bias_of_all),
+    ):
+        if name.startswith(before):
+            names = [gate.name for gate in weights.gates]
+            place = names.index(name.removeprefix(before))
+            return every()[place * H : (place + 1) * H]
     return weights.own[name]
 
 
@@ -181,7 +194,8 @@ def _differentiable(
     """Return the gradients with a graph of their own, for the gradient of a gradient."""
     x, W_F, bias, W_R, owns, initial = _split(shape, flat)
     equations = shape.library.plan.equations
-    ends = run_equations(equations, x, W_F, bias, W_R, owns, initial, shape.lengths, shape.reverse)
+    weights, kept = (W_F, bias, W_R, owns), (shape.noises, initial)
+    ends = run_equations(equations, x, *weights, *kept, shape.lengths, shape.reverse)
     given = [(end, grad) for end, grad in zip(ends, grads, strict=True) if grad is not None]
     wanted = [tensor for tensor, need in zip(flat, needed, strict=True) if need]
     found = iter(
@@ -226,6 +240,7 @@ def _call(
         bias=address(bias) if shape.has_bias else None,
         W_R=pointers(W_R),
         own=pointers(owns),
+        noise=pointers(shape.noises),
         initial=pointers(initial),
         output=address(output),
         last=pointers(last),

@@ -333,6 +333,9 @@ def _shared_leaf(plan: Plan, node: Node) -> tuple[str, str] | None:
         return f"own_{node.value}", f"load(s->own[{place}] + j)"
     if node.op == "input":
         return "input", "load_part(s->input[r] + j, left)"
+    if node.op == "noise":
+        place = plan.equations.noises.index(str(node.value))
+        return f"noise_{node.value}", f"load_part(s->noise[{place}][r] + j, left)"
     return None
 
 

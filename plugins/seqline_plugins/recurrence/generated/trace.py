@@ -62,7 +62,9 @@ class _Tracer(TorchDispatchMode):
             raise UntraceableError(f"the equations do not return the state '{missing[0]}'")
         return Equations(
             graph=self.graph,
-            gates=tuple(gate.name for gate in self.gates),
+            gates=tuple(gate.name for gate in self._fed_gates),
+            recurrent=tuple(gate.name for gate in self.gates),
+            noises=tuple(self.cell.noise),
             states=state_names,
             owns=tuple(self.owns),
             new={name: self._node(new[name]) for name in state_names},
@@ -81,16 +83,30 @@ class _Tracer(TorchDispatchMode):
 
             return of
 
-        fed = once("fed", lambda name: self.graph.leaf("fed", name))
+        self._fed_gates = [g for g in self.gates if g.columns(self.input_size, self.hidden_size)]
+        noise = once("noise", lambda name: self.graph.leaf("noise", name))
         previous = self.graph.leaf("state", states[0])
         return Timestep(
-            x=Parts(names, fed, "gate"),
+            x=Parts(names, once("fed", self._fed), "gate"),
             h=Parts(names, once("h", lambda name: self._recurrent(name, previous)), "gate"),
             state=Parts(states, state.__getitem__, "state"),
             own=Parts(tuple(self.cell.own), once("own", self._own), "parameter of its own"),
+            noise=Parts(tuple(self.cell.noise), noise, "noise"),
             input=self._leaf(self.graph.leaf("input"), self.input_size),
             recurrent=lambda name, v: self._leaf(self._recurrent(name, self._node(v))),
         )
+
+    def _fed(self, name: str) -> Node:
+        """W_F x + b; the host adds b where no other gate shares W_F, and gives x_t itself."""
+        gate = next(gate for gate in self.gates if gate.name == name)
+        owner = gate.shares or name
+        if any(one.name == owner for one in self._fed_gates):
+            product = self.graph.leaf("fed", owner)
+            if not any(one.shares == owner for one in self.gates):
+                return product
+        else:
+            product = self.graph.leaf("input")
+        return self.graph.node("add", product, self._own(f"{BIAS}{name}")) if gate.bias else product
 
     def _own(self, name: str) -> Node:
         self.owns[name] = None
@@ -99,12 +115,13 @@ class _Tracer(TorchDispatchMode):
     def _recurrent(self, name: str, v: Node) -> Node:
         """W_R v by the gate's form, its recurrent bias added."""
         gate = next(gate for gate in self.gates if gate.name == name)
+        owner = gate.shares or name
         if gate.form.name == "none":
             product = self.graph.constant(0)
         elif gate.form.name == "diagonal":
-            product = self.graph.node("mul", self._own(f"{DIAGONAL}{name}"), v)
+            product = self.graph.node("mul", self._own(f"{DIAGONAL}{owner}"), v)
         else:
-            product = self.graph.node("product", v, value=name)
+            product = self.graph.node("product", v, value=owner)
         if gate.recurrent_bias:
             product = self.graph.node("add", product, self._own(f"{RECURRENT_BIAS}{name}"))
         return product
@@ -160,5 +177,5 @@ class _Tracer(TorchDispatchMode):
         return result
 
 
-DIAGONAL, RECURRENT_BIAS = "W_R of ", "recurrent bias of "
+DIAGONAL, BIAS, RECURRENT_BIAS = "W_R of ", "bias of ", "recurrent bias of "
 """What stands before a gate's name where its weights are a vector, as a parameter of its own is."""

@@ -27,11 +27,11 @@ struct Product {           // W_R v for some gates and one vector v
 };
 
 struct Program {
-    int64_t states, gates, products, owns;
+    int64_t states, gates, products, owns, noises;
     int64_t slots, kept_numbers;         // of a token on the tape: slots, and single numbers after them
     int64_t fed_slot, fed_grad_slot;     // the gates' feed-forward parts, and their gradients
     int64_t scratch, numbers;            // between passes: vectors, numbers
-    int64_t reads_input;                 // whether the equations read x_t itself
+    int64_t input_has_grad;              // whether the equations read x_t itself, and it matters
     int64_t forward_passes, backward_passes;
     const int64_t* state_slots;          // where the tape keeps a state, or −1
     const Product* product;
@@ -51,6 +51,7 @@ struct Call {
     const REAL* bias;            // (gates × H), or null
     const REAL* const* W_R;      // of every product: (its gates × H, H)
     const REAL* const* own;      // of every parameter of its own: (H)
+    const REAL* const* noise;    // of every noise: (B, T, H), in the order of processing
     const REAL* const* initial;  // of every state: (B, H), or null: zeros
     REAL* output;                // (B, T, H)
     REAL* const* last;           // of every state: (B, H)
@@ -225,7 +226,7 @@ struct Buffers {
     const REAL** input;
     const REAL** output_grad;
     REAL** input_grad;
-    std::vector<const REAL**> saved_state;
+    std::vector<const REAL**> saved_state, noise;
 };
 
 static long room_needed(const Program& program, const Sizes& sizes, long rows, long more) {
@@ -233,8 +234,8 @@ static long room_needed(const Program& program, const Sizes& sizes, long rows, l
     for (long p = 0; p < program.products; p++)
         numbers += 2 * rows * sizes.product_width(program.product[p]) + 2 * rows * sizes.width;
     numbers += program.numbers * rows + 2 * program.owns * sizes.padded + more;
-    const long pointers = (6 + program.states) * rows * sizeof(void*);
-    const long pieces = 16 + 8 * program.states + 6 * program.products + 2 * program.owns;
+    const long pointers = (6 + program.states + program.noises) * rows * sizeof(void*);
+    const long pieces = 16 + program.noises + 8 * program.states + 6 * program.products + 2 * program.owns;
     return numbers * sizeof(REAL) + pointers + pieces * 192;
 }
 
@@ -293,6 +294,9 @@ static void lay_out(Buffers& buffers, Room& room, const Program& program, const 
     buffers.input_grad = room.take<REAL*>(rows);
     buffers.saved_state.resize(program.states);
     for (auto& list : buffers.saved_state) list = room.take<const REAL*>(rows);
+    buffers.noise.resize(program.noises);
+    for (auto& list : buffers.noise) list = room.take<const REAL*>(rows);
+    step.noise = buffers.noise.data();
     step.tape = buffers.tape, step.output = buffers.output, step.input = buffers.input;
     step.output_grad = buffers.output_grad, step.input_grad = buffers.input_grad;
     step.saved_state = buffers.saved_state.data();
@@ -416,6 +420,8 @@ static void forward_part(const Program& program, const Call& call, const Sizes& 
                 buffers.tape[r] = slots_of(r, t, start);
                 buffers.output[r] = call.output + place * sizes.H;
                 buffers.input[r] = call.x + place * call.I;
+                for (long k = 0; k < program.noises; k++)
+                    buffers.noise[k][r] = call.noise[k] + (rows[r].b * call.T + t) * sizes.H;
             }
             for (long pass = 0; pass < program.forward_passes; pass++) {
                 for (long p = 0; p < program.products; p++) {
@@ -464,7 +470,12 @@ static void backward_part(const Program& program, const Call& call, const Sizes&
             buffers.tape[r] = call.tape + (rows[r].token + t) * sizes.stride;
             buffers.input[r] = call.x + place * call.I;
             buffers.output_grad[r] = call.output_grad ? call.output_grad + place * sizes.H : zeros;
-            buffers.input_grad[r] = call.x_grad ? call.x_grad + place * call.I : nullptr;
+            for (long k = 0; k < program.noises; k++)
+                buffers.noise[k][r] = call.noise[k] + (rows[r].b * call.T + t) * sizes.H;
+            REAL* const input_grad = call.x_grad ? call.x_grad + place * call.I : nullptr;
+            buffers.input_grad[r] = input_grad;
+            if (input_grad && (program.input_has_grad || !program.gates))  // the pass writes H of them
+                std::fill(input_grad, input_grad + call.I, (REAL)0);
             for (long s = 0; s < program.states; s++) {
                 const REAL* from;
                 if (t == 0)
@@ -507,7 +518,7 @@ static void backward_part(const Program& program, const Call& call, const Sizes&
     const auto flush = [&] {
         if (waiting)
             multiply(waiting, first_token, sizes.stride, weights.fed, places, false,
-                     program.reads_input ? Start::add : Start::zero);
+                     program.input_has_grad ? Start::add : Start::zero);
         waiting = 0;
     };
     for (const Row& row : rows)  // its tokens stand side by side on the tape, as the rows do

@@ -21,6 +21,7 @@ struct Step {
     const REAL* const* own;         // of every parameter of the cell's own: padded
     REAL* const* output;            // of every row: where h_t goes (H numbers)
     const REAL* const* input;       // of every row: x_t
+    const REAL* const* const* noise;  // of every noise, of every row: its draws, H numbers
     // backward only
     const REAL* const* output_grad;            // of every row: dL/dh_t from outside, H numbers
     const REAL* const* const* saved_state;     // of every state, of every row: the one before
