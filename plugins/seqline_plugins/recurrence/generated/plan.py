@@ -34,6 +34,7 @@ class Plan:
     grad_slots      of every product, of every gate
     operand_slots   of every product whose operand the cell makes, −1 for others
     own_of_gate     parameters whose gradient is that of a gate's bias
+    own_of_own      parameters whose gradient is that of another one
     """
 
     equations: Equations
@@ -47,6 +48,7 @@ class Plan:
     grad_slots: list[list[int]] = field(default_factory=list)
     operand_slots: list[int] = field(default_factory=list)
     own_of_gate: dict[str, str] = field(default_factory=dict)
+    own_of_own: dict[str, str] = field(default_factory=dict)
     slots: int = 0
     forward_order: list[Node] = field(default_factory=list)
     forward_levels: dict[int, int] = field(default_factory=dict)
@@ -245,3 +247,7 @@ def _lay_out(plan: Plan, kept: list[Node]) -> None:
     plan.own_of_gate = {
         own: fed_grads[id(node)] for own, node in derivative.own.items() if id(node) in fed_grads
     }
+    first_of: dict[int, str] = {}
+    for own, node in derivative.own.items():
+        if own not in plan.own_of_gate and first_of.setdefault(id(node), own) != own:
+            plan.own_of_own[own] = first_of[id(node)]

@@ -22,6 +22,7 @@ from seqline_plugins.recurrence.generated.library import (
     openmp,
     pointers,
 )
+from seqline_plugins.recurrence.generated.tape import Tape
 from seqline_plugins.recurrence.generated.trace import BIAS, DIAGONAL, RECURRENT_BIAS
 from seqline_plugins.recurrence.weights import GateWeights
 from seqline_plugins.recurrence.window import PAST, earlier
@@ -130,7 +131,7 @@ class _Recurrence(torch.autograd.Function):
         tape = None
         if keeps:
             tokens = B * T if shape.lengths is None else int(shape.lengths.sum())
-            tape = x.new_empty(tokens * library.tape_stride(H))
+            tape = Tape(tokens * library.tape_stride(H), x.dtype)
         library.forward(_call(shape, flat, output, last, tape))
         ctx.shape, ctx.tape = shape, tape
         ctx.threads = torch.get_num_threads()
@@ -150,7 +151,7 @@ class _Recurrence(torch.autograd.Function):
             tokens = output.shape[0] * output.shape[1]
             if shape.lengths is not None:
                 tokens = int(shape.lengths.sum())
-            ctx.tape = output.new_empty(tokens * library.tape_stride(output.shape[2]))
+            ctx.tape = Tape(tokens * library.tape_stride(output.shape[2]), output.dtype)
             again = [torch.empty_like(flat[-1]) for _ in range(shape.states)]
             outputs = torch.empty_like(output)
             library.forward(_call(shape, flat, outputs, again, ctx.tape))
@@ -159,28 +160,24 @@ class _Recurrence(torch.autograd.Function):
             for tensor, needed in zip(flat, ctx.needs_input_grad[1:], strict=True)
         ]
         x, W_F, bias, W_R, owns, initial = _split(shape, wanted)
-        from_gate = [plan.own_of_gate.get(name) for name in plan.equations.owns]
-        shared = any(
-            gate is not None and own is not None for gate, own in zip(from_gate, owns, strict=True)
-        )
-        sums = bias if bias is not None or not shared else torch.empty_like(flat[2])
+        sums = torch.empty_like(flat[2]) if bias is None and plan.own_of_gate else bias
+        every_own = [flat[-1].new_empty(output.shape[2]) if own is None else own for own in owns]
         given = [None if grad is None else grad.contiguous() for grad in grads]
         call = _call(shape, flat, output, [flat[-1]] * shape.states, ctx.tape)
         call.output_grad = address(given[0])
         call.last_grad = pointers(given[1:])
         call.x_grad, call.W_F_grad, call.bias_grad = address(x), address(W_F), address(sums)
         call.W_R_grad = pointers(W_R)
-        direct = [
-            None if gate is not None else own for gate, own in zip(from_gate, owns, strict=True)
-        ]
-        call.own_grad = pointers(direct)
+        call.own_grad = pointers(every_own)
         call.initial_grad = pointers(initial)
         library.backward(call)
+        found = dict(zip(plan.equations.owns, every_own, strict=True))
         H = output.shape[2]
-        for gate, own in zip(from_gate, owns, strict=True):
-            if gate is not None and own is not None and sums is not None:
-                place = plan.equations.gates.index(gate)
-                own.copy_(sums[place * H : (place + 1) * H])
+        for own, gate in plan.own_of_gate.items():
+            place = plan.equations.gates.index(gate)
+            found[own].copy_(sums[place * H : (place + 1) * H])
+        for own, other in plan.own_of_own.items():
+            found[own].copy_(found[other])
         ctx.tape = None
         return (None, *wanted)
 
@@ -222,7 +219,7 @@ def _call(
     flat: Sequence[Tensor],
     output: Tensor,
     last: Sequence[Tensor],
-    tape: Tensor | None,
+    tape: Tape | None,
 ) -> CallFields:
     x, W_F, bias, W_R, owns, initial = _split(shape, flat)
     B, T, I = x.shape
@@ -244,5 +241,5 @@ def _call(
         initial=pointers(initial),
         output=address(output),
         last=pointers(last),
-        tape=address(tape),
+        tape=None if tape is None else address(tape.numbers),
     )

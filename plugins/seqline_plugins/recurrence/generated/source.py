@@ -107,7 +107,7 @@ class _Passes:
         taken: set[str] = set()
         outputs = list(self.outputs(number))
         here = [n for n in order if self.levels[id(n)] == number and n.shape == "vector"]
-        crossing = [n for n in here if later.get(id(n), 0) > number and self.leaf(n) is None]
+        crossing = [n for n in here if later.get(id(n), 0) > number and not self._is_cheap(n)]
         sums = [
             n
             for n in order
@@ -156,7 +156,7 @@ class _Passes:
         if node.shape == "number":
             self._number(node, number, lines, names, taken)
             return
-        if self.levels[id(node)] < number:
+        if self.levels[id(node)] < number and not self._is_cheap(node):
             slot = self.scratch.setdefault(id(node), len(self.scratch))
             names[id(node)] = _free("kept", taken)
             place = f"s->scratch + {slot} * s->scratch_size + r * s->width + j"
@@ -166,6 +166,15 @@ class _Passes:
             self._value(arg, number, lines, names, taken)
         names[id(node)] = _free("v", taken)
         lines.work.append(f"const Vector {names[id(node)]} = {_expression(node, names)};")
+
+    def _is_cheap(self, node: Node) -> bool:
+        """Whether to compute a vector again in a later pass, as quickly as it could be read."""
+        if self.leaf(node) is not None:
+            return True
+        if node.op not in ("add", "sub", "mul", "neg"):
+            return False
+        vectors = [arg for arg in node.args if arg.shape == "vector" and arg.op != "own"]
+        return len({id(arg) for arg in vectors}) <= 1 and all(map(self._is_cheap, vectors))
 
     def _number(
         self, node: Node, number: int, lines: _Lines, names: dict[int, str], taken: set[str]
@@ -308,7 +317,7 @@ class _Backward(_Passes):
                 place_ = f"s->grad_before[{state_number}] + r * s->width + j"
                 yield node, f"store({place_}, {{}});"
         for own_number, own in enumerate(plan.equations.owns):
-            if own in derivative.own and own not in plan.own_of_gate:
+            if own in derivative.own and own not in plan.own_of_gate | plan.own_of_own:
                 node = derivative.own[own]
                 if self._due(node, number):
                     place_ = f"s->own_grad[{own_number}] + j"
