@@ -28,8 +28,8 @@ class ProductFields(Structure):
     _fields_ = (
         ("gates", c_int64),
         ("state", c_int64),
-        ("forward_pass", c_int64),
-        ("backward_pass", c_int64),
+        ("forward_part", c_int64),
+        ("backward_part", c_int64),
         ("operand_slot", c_int64),
         ("grad_slots", POINTER(c_int64)),
     )
@@ -51,8 +51,8 @@ class ProgramFields(Structure):
         ("scratch", c_int64),
         ("numbers", c_int64),
         ("input_has_grad", c_int64),
-        ("forward_passes", c_int64),
-        ("backward_passes", c_int64),
+        ("forward_parts", c_int64),
+        ("backward_parts", c_int64),
         ("state_slots", POINTER(c_int64)),
         ("product", POINTER(ProductFields)),
         ("forward", POINTER(c_void_p)),
@@ -125,12 +125,13 @@ class Library:
             products[number] = ProductFields(
                 len(product.gates),
                 equations.states.index(str(operand.value)) if is_state else -1,
-                plan.forward_pass_of(product),
-                plan.backward_pass_of(number),
+                plan.forward_part_of(product),
+                plan.backward_part_of(number),
                 plan.operand_slots[number],
                 slots,
             )
         self._keep.append(products)
+        forward_parts, backward_parts = 1 + len(plan.forward_breaks), 1 + len(plan.backward_breaks)
         return ProgramFields(
             states=len(equations.states),
             gates=len(equations.gates),
@@ -144,13 +145,13 @@ class Library:
             scratch=max(source.forward_scratch, source.backward_scratch),
             numbers=max(source.forward_numbers, source.backward_numbers),
             input_has_grad=int(plan.derivative.input is not None),
-            forward_passes=plan.forward_passes,
-            backward_passes=plan.backward_passes,
+            forward_parts=forward_parts,
+            backward_parts=backward_parts,
             state_slots=self._numbers(plan.state_slots),
             product=products,
-            forward=self._functions("forward", plan.forward_passes),
-            infer=self._functions("infer", plan.forward_passes),
-            backward=self._functions("backward", plan.backward_passes),
+            forward=self._functions("forward", forward_parts),
+            infer=self._functions("infer", forward_parts),
+            backward=self._functions("backward", backward_parts),
         )
 
     def _numbers(self, values: Sequence[int]) -> Any:

@@ -64,16 +64,38 @@ class Plan:
         """Passes over the units in a backward step."""
         return 1 + max(self.backward_levels.values(), default=0)
 
-    def forward_pass_of(self, product: Product) -> int:
-        """Return the pass before which the host computes a product."""
-        return self.forward_levels[id(product.nodes[0])]
+    @property
+    def forward_breaks(self) -> set[int]:
+        """The forward passes that a product of a vector made by the cell comes before."""
+        made = [p for p in self.products if p.operand.op != "state"]
+        return {self.forward_levels[id(product.nodes[0])] for product in made}
+
+    @property
+    def backward_breaks(self) -> set[int]:
+        """The backward passes that the gradient of such a vector comes before."""
+        return {level for level in map(self.backward_pass_of, range(len(self.products))) if level}
 
     def backward_pass_of(self, number: int) -> int:
-        """Return the pass before which the host computes dL/dv of a product, −1 if after all."""
+        """Return the pass before which dL/dv of a product is computed, 0 where after all."""
         for node in in_order(self.derivative.ends()):
             if node.op == "operand_grad" and node.value == float(number):
                 return self.backward_levels[id(node)]
-        return -1
+        return 0
+
+    @staticmethod
+    def parts_of(count: int, breaks: set[int]) -> list[int]:
+        """Return of every pass the number of its function: a break starts a new one."""
+        return [sum(1 for one in breaks if one <= number) for number in range(count)]
+
+    def forward_part_of(self, product: Product) -> int:
+        """Return the function before which the host computes a product."""
+        parts = self.parts_of(self.forward_passes, self.forward_breaks)
+        return parts[self.forward_levels[id(product.nodes[0])]]
+
+    def backward_part_of(self, number: int) -> int:
+        """Return the function before which the host computes dL/dv of a product."""
+        parts = self.parts_of(self.backward_passes, self.backward_breaks)
+        return parts[self.backward_pass_of(number)]
 
 
 def make_plan(equations: Equations) -> Plan:

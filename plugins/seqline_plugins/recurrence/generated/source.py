@@ -4,6 +4,9 @@
     infer_0 …     the same, nothing kept
     backward_0 …  a step's gradients
 
+A function goes through the rows once; for each it makes one or more passes over the units, so that
+what passes on from one to the next stays in the nearest cache. A product between two passes ends a
+function: it needs all rows.
 The loop over time, the products and the gradients of the weights are the host's (engine.cpp).
 """
 
@@ -22,6 +25,20 @@ HEADER = """// Generated from the equations of a cell; the names are the cell's 
 #include "step.h"
 using namespace seqline;
 #define AT(buffer, slot) ((buffer) + (slot) * s->padded)
+"""
+
+FUNCTION = """
+extern "C" void {name}_{number}(const Step* s) {{
+    for (long r = 0; r < s->rows; r++) {{
+        [[maybe_unused]] REAL* const slots = s->tape[r];
+{passes}    }}
+}}
+"""
+PASS = """        {{
+{row}            for (long j = 0; j < s->padded; j += VL) {{
+                [[maybe_unused]] const long left = s->hidden - j;
+{units}            }}
+{after}        }}
 """
 
 
@@ -69,6 +86,7 @@ class _Passes:
         self.plan, self.levels, self.count = plan, levels, count
         self.states = plan.equations.states
         self.scratch: dict[int, int] = {}
+        self.places: dict[int, str] = {}
         self.sums: dict[int, int] = {}
 
     def order(self) -> list[Node]:
@@ -99,10 +117,24 @@ class _Passes:
             for arg in node.args:
                 at = self.levels[id(node)] - (node.op == "sum")
                 later[id(arg)] = max(later.get(id(arg), 0), at)
-        parts = [self._pass(number, order, later) for number in range(self.count)]
-        return "\n".join(parts)
+        part_of = self.plan.parts_of(self.count, self.breaks())
+        passes = [self._pass(number, order, later, part_of) for number in range(self.count)]
+        functions = [
+            "".join(body for body, part in zip(passes, part_of, strict=True) if part == number)
+            for number in range(part_of[-1] + 1)
+        ]
+        return "\n".join(
+            FUNCTION.format(name=self.name, number=number, passes=body)
+            for number, body in enumerate(functions)
+        )
 
-    def _pass(self, number: int, order: list[Node], later: dict[int, int]) -> str:
+    def breaks(self) -> set[int]:
+        """The passes that a product comes before."""
+        raise NotImplementedError
+
+    def _pass(
+        self, number: int, order: list[Node], later: dict[int, int], part_of: list[int]
+    ) -> str:
         lines, names = _Lines(), {}  # type: ignore[var-annotated]
         taken: set[str] = set()
         outputs = list(self.outputs(number))
@@ -120,8 +152,10 @@ class _Passes:
             lines.stores.append(statement.format(names[id(node)]))
         for node in crossing:
             slot = self.scratch.setdefault(id(node), len(self.scratch))
-            place = f"s->scratch + {slot} * s->scratch_size + r * s->width + j"
-            lines.stores.append(f"store({place}, {names[id(node)]});")
+            every_row = part_of[later[id(node)]] > part_of[number]
+            place = f"s->scratch + {slot} * s->scratch_size" + " + r * s->width" * every_row
+            self.places[id(node)] = f"{place} + j"
+            lines.stores.append(f"store({self.places[id(node)]}, {names[id(node)]});")
         for node in sums:
             slot = self.sums.setdefault(id(node), len(self.sums))
             lines.row.append(f"Vector sum_{slot} = {{}};")
@@ -135,7 +169,7 @@ class _Passes:
                     self._value(node, number, lines, names, taken)
                     place = f"AT(slots, {self.plan.slots})[{keep[id(node)]}]"
                     lines.after.append(f"{place} = ({names[id(node)]})[0];")
-        return self._render(number, lines)
+        return self._render(lines)
 
     def _value(
         self, node: Node, number: int, lines: _Lines, names: dict[int, str], taken: set[str]
@@ -157,9 +191,8 @@ class _Passes:
             self._number(node, number, lines, names, taken)
             return
         if self.levels[id(node)] < number and not self._is_cheap(node):
-            slot = self.scratch.setdefault(id(node), len(self.scratch))
             names[id(node)] = _free("kept", taken)
-            place = f"s->scratch + {slot} * s->scratch_size + r * s->width + j"
+            place = self.places[id(node)]
             lines.loads.append(f"const Vector {names[id(node)]} = load({place});")
             return
         for arg in node.args:
@@ -192,22 +225,13 @@ class _Passes:
         names[id(node)] = _free("n", taken)
         lines.row.append(f"const Vector {names[id(node)]} = {expression};")
 
-    def _render(self, number: int, lines: _Lines) -> str:
-        row = "".join(f"        {line}\n" for line in lines.row)
+    def _render(self, lines: _Lines) -> str:
+        row = "".join(f"            {line}\n" for line in lines.row)
         units = "".join(
-            f"            {line}\n" for line in [*lines.loads, *lines.work, *lines.stores]
+            f"                {line}\n" for line in [*lines.loads, *lines.work, *lines.stores]
         )
-        after = "".join(f"        {line}\n" for line in lines.after)
-        return f"""
-extern "C" void {self.name}_{number}(const Step* s) {{
-    for (long r = 0; r < s->rows; r++) {{
-        [[maybe_unused]] REAL* const slots = s->tape[r];
-{row}        for (long j = 0; j < s->padded; j += VL) {{
-            [[maybe_unused]] const long left = s->hidden - j;
-{units}        }}
-{after}    }}
-}}
-"""
+        after = "".join(f"            {line}\n" for line in lines.after)
+        return PASS.format(row=row, units=units, after=after)
 
 
 class _Forward(_Passes):
@@ -219,6 +243,9 @@ class _Forward(_Passes):
         if self.keeps:
             return self.plan.forward_order
         return in_order(self.plan.equations.new.values())
+
+    def breaks(self) -> set[int]:
+        return self.plan.forward_breaks
 
     def leaf(self, node: Node) -> tuple[str, str] | None:
         if node.op == "product":
@@ -267,6 +294,9 @@ class _Backward(_Passes):
 
     def order(self) -> list[Node]:
         return [n for n in in_order(self.plan.derivative.ends()) if id(n) in self.levels]
+
+    def breaks(self) -> set[int]:
+        return self.plan.backward_breaks
 
     def leaf(self, node: Node) -> tuple[str, str] | None:
         if node.op == "grad_after":

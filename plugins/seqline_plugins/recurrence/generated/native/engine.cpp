@@ -20,8 +20,8 @@ namespace seqline {
 struct Product {           // W_R v for some gates and one vector v
     int64_t gates;
     int64_t state;         // v is this state, or −1: the cell makes it
-    int64_t forward_pass;  // computed before this pass
-    int64_t backward_pass; // dL/dv is computed before this pass (v made by the cell)
+    int64_t forward_part;  // computed before this function of the forward ones
+    int64_t backward_part; // dL/dv is computed before this one (v made by the cell)
     int64_t operand_slot;  // where the tape keeps v (v made by the cell)
     const int64_t* grad_slots;  // of every gate: where the tape keeps its gradient
 };
@@ -32,7 +32,7 @@ struct Program {
     int64_t fed_slot, fed_grad_slot;     // the gates' feed-forward parts, and their gradients
     int64_t scratch, numbers;            // between passes: vectors, numbers
     int64_t input_has_grad;              // whether the equations read x_t itself, and it matters
-    int64_t forward_passes, backward_passes;
+    int64_t forward_parts, backward_parts;
     const int64_t* state_slots;          // where the tape keeps a state, or −1
     const Product* product;
     const Pass* forward;
@@ -423,10 +423,10 @@ static void forward_part(const Program& program, const Call& call, const Sizes& 
                 for (long k = 0; k < program.noises; k++)
                     buffers.noise[k][r] = call.noise[k] + (rows[r].b * call.T + t) * sizes.H;
             }
-            for (long pass = 0; pass < program.forward_passes; pass++) {
+            for (long pass = 0; pass < program.forward_parts; pass++) {
                 for (long p = 0; p < program.products; p++) {
                     const Product& product = program.product[p];
-                    if (product.forward_pass != pass) continue;
+                    if (product.forward_part != pass) continue;
                     const REAL* v = product.state >= 0 ? buffers.before[product.state]
                                                        : buffers.operand[p];
                     multiply(active, v, sizes.width, weights.products[p],
@@ -487,9 +487,9 @@ static void backward_part(const Program& program, const Call& call, const Sizes&
                 buffers.saved_state[s][r] = from;
             }
         }
-        for (long pass = 0; pass < program.backward_passes; pass++) {
+        for (long pass = 0; pass < program.backward_parts; pass++) {
             for (long p = 0; p < program.products; p++)
-                if (program.product[p].state < 0 && program.product[p].backward_pass == pass)
+                if (program.product[p].state < 0 && program.product[p].backward_part == pass)
                     multiply(active, buffers.product_grad[p], sizes.product_width(program.product[p]),
                              weights.products[p], buffers.operand_grad_rows[p].data(), false,
                              Start::zero, nullptr, t % 2);
