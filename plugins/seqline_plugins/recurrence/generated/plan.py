@@ -200,9 +200,9 @@ def _backward_order(plan: Plan, available: dict[int, int]) -> list[Node]:
 def _lay_out(plan: Plan, kept: list[Node]) -> None:
     """Give every kept value and gradient its slot.
 
-    With one pass, what is read of a token is read before anything is written to it, so that
-    feed-forward parts, kept values and gradients share the same slots. Operands of products must
-    outlast the gradients and come first.
+    A token's slots are written in the last pass, each after it has been read, so that feed-forward
+    parts, kept values and gradients share the same ones. Operands of products must outlast the
+    gradients and come first.
     """
     equations, derivative = plan.equations, plan.derivative
     states, gates = equations.states, equations.gates
@@ -227,15 +227,10 @@ def _lay_out(plan: Plan, kept: list[Node]) -> None:
     preserved = len(first)
     plan.operand_slots = operand_slots
     vectors = [n for n in kept if n.shape == "vector" and n.op not in ("state", "input", "noise")]
-    shared_forward = plan.forward_passes == 1
-    shared_backward = plan.backward_passes == 1
-    plan.fed_slot = preserved
-    place = preserved if shared_forward else preserved + len(gates)
+    plan.fed_slot = plan.fed_grad_slot = place = preserved
     plan.kept = dict(first)
     for node in vectors:
-        if not shared_forward and node.op == "fed":
-            plan.kept[id(node)] = plan.fed_slot + gates.index(str(node.value))
-        elif id(node) not in plan.kept:
+        if id(node) not in plan.kept:
             plan.kept[id(node)] = place
             place += 1
     for node in kept_states:
@@ -249,7 +244,6 @@ def _lay_out(plan: Plan, kept: list[Node]) -> None:
     plan.state_slots = [state_slots[name] for name in states]
     numbers = [n for n in kept if n.shape == "number"]
     plan.numbers = {id(node): number for number, node in enumerate(numbers)}
-    plan.fed_grad_slot = preserved if shared_backward else max(place, preserved + len(gates))
     of_node = {
         id(derivative.fed[gate]): plan.fed_grad_slot + number
         for number, gate in enumerate(gates)

@@ -35,9 +35,11 @@ extern "C" void {name}_{number}(const Step* s) {{
 }}
 """
 PASS = """        {{
-{row}            for (long j = 0; j < s->padded; j += VL) {{
-                [[maybe_unused]] const long left = s->hidden - j;
-{units}            }}
+{row}            const auto units = [&](const long j, [[maybe_unused]] auto left) INLINED {{
+{units}            }};
+            long j = 0;
+            for (; j + VL <= s->hidden; j += VL) units(j, All());
+            if (j < s->hidden) units(j, s->hidden - j);
 {after}        }}
 """
 
@@ -117,6 +119,8 @@ class _Passes:
             for arg in node.args:
                 at = self.levels[id(node)] - (node.op == "sum")
                 later[id(arg)] = max(later.get(id(arg), 0), at)
+        for node in self.onto_tape():
+            later[id(node)] = self.count - 1
         part_of = self.plan.parts_of(self.count, self.breaks())
         passes = [self._pass(number, order, later, part_of) for number in range(self.count)]
         functions = [
@@ -130,6 +134,10 @@ class _Passes:
 
     def breaks(self) -> set[int]:
         """The passes that a product comes before."""
+        raise NotImplementedError
+
+    def onto_tape(self) -> list[Node]:
+        """What is put on the tape: in the last pass, when all of it has been read."""
         raise NotImplementedError
 
     def _pass(
@@ -272,12 +280,12 @@ class _Forward(_Passes):
         for p, product in enumerate(self.plan.products):
             if product.operand.op != "state" and self._due(product.operand, number):
                 yield product.operand, f"store(s->operand[{p}] + r * s->width + j, {{}});"
-        if self.keeps:
-            for node in self.order():
-                slot = self.plan.kept.get(id(node))
-                from_feed = node.op == "fed" and self.plan.forward_passes > 1
-                if slot is not None and not from_feed and self._due(node, number):
-                    yield node, f"store(AT(slots, {slot}) + j, {{}});"
+        if number == self.count - 1:
+            for node in self.onto_tape():
+                yield node, f"store(AT(slots, {self.plan.kept[id(node)]}) + j, {{}});"
+
+    def onto_tape(self) -> list[Node]:
+        return [n for n in self.order() if id(n) in self.plan.kept] if self.keeps else []
 
     def keeps_numbers(self) -> dict[int, int]:
         return self.plan.numbers if self.keeps else {}
@@ -325,20 +333,20 @@ class _Backward(_Passes):
         plan, derivative = self.plan, self.plan.derivative
         zero = plan.equations.graph.constant(0)
         written: set[int] = set()
+        last = number == self.count - 1
         for place, gate in enumerate(plan.equations.gates):
             node, slot = derivative.fed.get(gate, zero), plan.fed_grad_slot + place
             written.add(slot)
-            if self._due(node, number):
+            if last:
                 yield node, f"store(AT(slots, {slot}) + j, first({{}}, left));"
         for p, nodes in enumerate(derivative.products):
             width = _product_width(len(nodes))
             for gate_number, node in enumerate(nodes):
                 slot = plan.grad_slots[p][gate_number]
-                if not self._due(node, number):
-                    continue
-                place_ = f"s->product_grad[{p}] + r * {width} + {gate_number} * s->padded + j"
-                yield node, f"store({place_}, first({{}}, left));"
-                if slot not in written:
+                if self._due(node, number):
+                    place_ = f"s->product_grad[{p}] + r * {width} + {gate_number} * s->padded + j"
+                    yield node, f"store({place_}, first({{}}, left));"
+                if last and slot not in written:
                     written.add(slot)
                     yield node, f"store(AT(slots, {slot}) + j, first({{}}, left));"
         for state_number, state in enumerate(self.states):
@@ -357,6 +365,10 @@ class _Backward(_Passes):
                 derivative.input,
                 "if (s->input_grad[r]) store_part(s->input_grad[r] + j, {}, left);",
             )
+
+    def onto_tape(self) -> list[Node]:
+        products = self.plan.derivative.products
+        return [*self.plan.derivative.fed.values(), *(node for nodes in products for node in nodes)]
 
     def _due(self, node: Node, number: int) -> bool:
         return self.levels.get(id(node), 0) == number

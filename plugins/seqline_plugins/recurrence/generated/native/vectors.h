@@ -26,27 +26,27 @@ typedef REAL Vector __attribute__((vector_size(VECTOR_BYTES)));
 typedef Integer Whole __attribute__((vector_size(VECTOR_BYTES)));
 typedef REAL Loose __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(REAL)), may_alias));
 
-#define INLINE static inline __attribute__((always_inline))
+#define INLINED __attribute__((always_inline))
+#define INLINE static inline INLINED
 
 INLINE Vector splat(REAL x) { return x - Vector{}; }
 INLINE Vector load(const REAL* p) { return *(const Loose*)p; }
 INLINE void store(REAL* p, Vector v) { *(Loose*)p = v; }
 
-// The first n lanes of memory that ends inside a vector; the others are zero.
-INLINE Vector load_part(const REAL* p, long n) {
-    if (n >= VL) return load(p);
+// The end of a row may lie inside a vector: then `left` lanes count. All says that all do.
+struct All {};
+INLINE Vector load_part(const REAL* p, All) { return load(p); }
+INLINE void store_part(REAL* p, Vector v, All) { store(p, v); }
+INLINE Vector first(Vector v, All) { return v; }
+INLINE Vector load_part(const REAL* p, long left) {  // the other lanes are zero
     Vector v = {};
-    std::memcpy(&v, p, n * sizeof(REAL));
+    std::memcpy(&v, p, left * sizeof(REAL));
     return v;
 }
-INLINE void store_part(REAL* p, Vector v, long n) {
-    if (n >= VL) return store(p, v);
-    std::memcpy(p, &v, n * sizeof(REAL));
-}
-INLINE Vector first(Vector v, long n) {  // lanes past n become zero, whatever they held
-    if (n >= VL) return v;
+INLINE void store_part(REAL* p, Vector v, long left) { std::memcpy(p, &v, left * sizeof(REAL)); }
+INLINE Vector first(Vector v, long left) {  // the other lanes become zero, whatever they held
     Vector kept = {};
-    std::memcpy(&kept, &v, n * sizeof(REAL));
+    std::memcpy(&kept, &v, left * sizeof(REAL));
     return kept;
 }
 INLINE REAL total(Vector v) {
