@@ -321,7 +321,7 @@ class _Backward(_Passes):
             return f"state_{node.value}", f"load_part({place}, left)"
         if id(node) in self.plan.kept and node.shape == "vector":
             name = f"x_{node.value}" if node.op == "fed" else "saved"
-            return name, f"load(AT(slots, {self.plan.kept[id(node)]}) + j)"
+            return name, f"load_ahead(AT(slots, {self.plan.kept[id(node)]}) + j, s->stride)"
         return _shared_leaf(self.plan, node)
 
     def kept_number(self, node: Node) -> str | None:

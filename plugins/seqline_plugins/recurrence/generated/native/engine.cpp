@@ -256,6 +256,7 @@ static void lay_out(Buffers& buffers, Room& room, const Program& program, const 
     };
     Step& step = buffers.step;
     step.hidden = sizes.H, step.padded = sizes.padded, step.width = sizes.width;
+    step.stride = sizes.stride;
     many(backward ? buffers.grad_after : buffers.before, program.states, compact);
     many(backward ? buffers.grad_before : buffers.after, program.states, compact);
     auto& products = backward ? buffers.product_grad : buffers.product;

@@ -1,15 +1,15 @@
 // What the engine and a cell's generated code share: one timestep of one thread's rows.
 //
 // A *row* is one sequence of the batch. The *tape* holds, for every token, slots of `padded` numbers
-// each: the gates' feed-forward parts, then what the backward pass needs, then the gates' gradients.
-// Buffers that only live for a step are compact: row r stands at r × width. `padded` is H rounded up to
-// whole vectors.
+// each: the gates' feed-forward parts, then what the backward pass needs, then the gates' gradients;
+// the next token of the row stands `stride` further on. Buffers that only live for a step are compact:
+// row r stands at r × width. `padded` is H rounded up to whole vectors.
 #pragma once
 
 namespace seqline {
 
 struct Step {
-    long rows, hidden, padded, width;
+    long rows, hidden, padded, width, stride;
     REAL* const* tape;              // of every row: this token's slots
     REAL* const* before;            // of every state: the one before the step, compact
     REAL* const* after;             // of every state: the one after it, compact

@@ -31,6 +31,11 @@ typedef REAL Loose __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(REAL
 
 INLINE Vector splat(REAL x) { return x - Vector{}; }
 INLINE Vector load(const REAL* p) { return *(const Loose*)p; }
+// Loads, and has what stands `before` it brought nearer for the next step.
+INLINE Vector load_ahead(const REAL* p, long before) {
+    __builtin_prefetch(p - before, 0, 2);
+    return load(p);
+}
 INLINE void store(REAL* p, Vector v) { *(Loose*)p = v; }
 
 // The end of a row may lie inside a vector: then `left` lanes count. All says that all do.
