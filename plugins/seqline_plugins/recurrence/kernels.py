@@ -57,9 +57,11 @@ class Kernel:
         backward: bool = False,
     ) -> tuple[Tensor, State]:
         """Run the cell over (B, T, I), each row backward in time if asked, outputs in order."""
-        if self.served == "generated" and _on_processor([x, *state.values()], weights):
-            program = self._program(weights, x.dtype)
+        precision = _precision([x, *state.values()], weights)
+        if self.served == "generated" and precision is not None:
+            program = self._program(weights, precision)
             if program is not None:
+                x, state = _as_weights(weights, x, state)
                 return program(self.cell, weights, x, lengths, state, reverse=backward)
         name = self._otherwise if self.served == "generated" else self.served
         run = vendor.run_vendor if name == "vendor" else reference.run_gated
@@ -68,11 +70,11 @@ class Kernel:
         output, state = run(self.cell, weights, reverse(x, lengths), lengths, state)
         return reverse(output, lengths), state
 
-    def _program(self, weights: GateWeights, dtype: torch.dtype) -> Any:
+    def _program(self, weights: GateWeights, precision: torch.dtype) -> Any:
         """Return the compiled cell, or None where it cannot be had: then another kernel serves."""
         from seqline_plugins.recurrence.generated import UnavailableError, program_for
 
-        key = (weights.input_size, weights.hidden_size, dtype)
+        key = (weights.input_size, weights.hidden_size, precision)
         if key not in self._programs:
             try:
                 self._programs[key] = program_for(self.cell, *key)
@@ -83,12 +85,26 @@ class Kernel:
         return self._programs[key]
 
 
-def _on_processor(tensors: list[Tensor], weights: GateWeights) -> bool:
-    """Whether the generated code can read these: numbers on the processor, of one precision."""
+def _precision(tensors: list[Tensor], weights: GateWeights) -> torch.dtype | None:
+    """Return the precision in which generated code multiplies, None where there is none.
+
+    Under autocast products are in bfloat16, all else in the weights' float32.
+    """
     wanted = weights.W_F.dtype
-    if wanted not in (torch.float32, torch.float64) or torch.is_autocast_enabled("cpu"):
-        return False
-    return all(t.device.type == "cpu" and t.dtype == wanted for t in tensors)
+    if any(t.device.type != "cpu" for t in tensors):
+        return None
+    if torch.is_autocast_enabled("cpu"):
+        half = torch.get_autocast_dtype("cpu")
+        fits = wanted == torch.float32 and half == torch.bfloat16
+        return half if fits and all(t.dtype in (wanted, half) for t in tensors) else None
+    fits = wanted in (torch.float32, torch.float64) and all(t.dtype == wanted for t in tensors)
+    return wanted if fits else None
+
+
+def _as_weights(weights: GateWeights, x: Tensor, state: State) -> tuple[Tensor, State]:
+    """Return the same in the weights' precision, which autocast may have left."""
+    dtype = weights.W_F.dtype
+    return x.to(dtype), {name: tensor.to(dtype) for name, tensor in state.items()}
 
 
 _said: set[type] = set()

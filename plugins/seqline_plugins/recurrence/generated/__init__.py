@@ -34,6 +34,7 @@ class UnavailableError(Exception):
 def program_for(cell: GatedCell, input_size: int, hidden_size: int, dtype: torch.dtype) -> Any:
     """Return the function that runs a cell over time by code made from its equations.
 
+    `dtype` is the precision of the products: float32, float64, or bfloat16 with all else float32.
     Raises `UnavailableError`, naming the operation or the compiler that stands in the way.
     """
     try:

@@ -19,7 +19,12 @@ from seqline_plugins.recurrence.generated.compiler import NATIVE, load_library
 from seqline_plugins.recurrence.generated.plan import Plan
 from seqline_plugins.recurrence.generated.source import Source, write_source
 
-REAL = {torch.float32: "float", torch.float64: "double"}
+DEFINES = {
+    torch.float32: ("REAL=float",),
+    torch.float64: ("REAL=double",),
+    torch.bfloat16: ("REAL=float", "HALF"),
+}
+"""By the precision of the products; with bfloat16 all else is float."""
 
 
 class ProductFields(Structure):
@@ -89,12 +94,12 @@ def address(tensor: Tensor | None) -> int | None:
 
 
 class Library:
-    """A cell's compiled passes with the engine that runs them, for one floating type."""
+    """A cell's compiled passes with the engine that runs them, for one precision of products."""
 
     def __init__(self, plan: Plan, dtype: torch.dtype) -> None:
         self.plan, self.source = plan, write_source(plan)
         self._engine = engine(dtype)
-        self._passes = load_library([self.source.text], [f"REAL={REAL[dtype]}"])
+        self._passes = load_library([self.source.text], DEFINES[dtype][:1])
         self._keep: list[Any] = []
         self.program = self._program(self.source)
 
@@ -168,9 +173,9 @@ class Library:
 
 @cache
 def engine(dtype: torch.dtype) -> ctypes.CDLL:
-    """Return the engine for a floating type, compiled or from the cache."""
+    """Return the engine for a precision of products, compiled or from the cache."""
     source = (NATIVE / "engine.cpp").read_text(encoding="utf-8")
-    library = load_library([source], [f"REAL={REAL[dtype]}"])
+    library = load_library([source], DEFINES[dtype])
     library.seqline_tape_stride.restype = c_int64
     library.seqline_tape_stride.argtypes = (c_void_p, c_int64)
     for function in (library.seqline_forward, library.seqline_backward):

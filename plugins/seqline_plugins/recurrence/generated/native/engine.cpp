@@ -173,38 +173,45 @@ static long step_of(const Call& call, const Row& row, long t) {  // its place in
 }
 
 // Weights of `gates` gates, (gates × H, wide), as B of x W^T: K = wide, N = gates × padded.
-static void pack_forward(REAL* to, const REAL* W, long gates, long H, long padded, long wide,
+static void pack_forward(Cell* to, const REAL* W, long gates, long H, long padded, long wide,
                          long part, long parts) {
-    const long N = gates * padded, panels = (N + PANEL - 1) / PANEL;
+    const long N = gates * padded, panels = (N + PANEL - 1) / PANEL, depth = cells_of(wide);
     for (long panel = panels * part / parts; panel < panels * (part + 1) / parts; panel++) {
         const REAL* columns[PANEL];
         for (long j = 0; j < PANEL; j++) {
             const long n = panel * PANEL + j, gate = n / padded, unit = n % padded;
             columns[j] = gate < gates && unit < H ? W + (gate * H + unit) * wide : nullptr;
         }
-        REAL* at = to + panel * PANEL * wide;
-        for (long start = 0; start < wide; start += 16)
+        Cell* at = to + panel * PANEL * depth;
+        for (long start = 0; start < depth; start += 16)
             for (long j = 0; j < PANEL; j++)
-                for (long k = start; k < std::min(start + 16, wide); k++)
-                    at[k * PANEL + j] = columns[j] ? columns[j][k] : 0;
+                for (long k = start; k < std::min(start + 16, depth); k++) {
+                    const REAL* from = columns[j] ? columns[j] + k * IN_CELL : nullptr;
+                    const bool pair = IN_CELL > 1 && k * IN_CELL + 1 < wide;
+                    at[k * PANEL + j] = from ? cell_of(from[0], pair ? from[1] : 0) : Cell{};
+                }
     }
 }
 // The same as B of g W: K = gates × padded, N = wide.
-static void pack_backward(REAL* to, const REAL* W, long gates, long H, long padded, long wide,
+static void pack_backward(Cell* to, const REAL* W, long gates, long H, long padded, long wide,
                           long part, long parts) {
-    const long K = gates * padded, panels = (wide + PANEL - 1) / PANEL;
+    const long depth = cells_of(gates * padded), panels = (wide + PANEL - 1) / PANEL;
+    const auto row_of = [&](long k) -> const REAL* {
+        const long gate = k / padded, unit = k % padded;
+        return unit < H ? W + (gate * H + unit) * wide : nullptr;
+    };
     for (long panel = panels * part / parts; panel < panels * (part + 1) / parts; panel++) {
         const long column = panel * PANEL, valid = std::min(PANEL, wide - column);
-        for (long k = 0; k < K; k++) {
-            REAL* at = to + panel * PANEL * K + k * PANEL;
-            const long gate = k / padded, unit = k % padded;
-            const long kept = unit < H ? valid : 0;
-            if (kept) std::memcpy(at, W + (gate * H + unit) * wide + column, kept * sizeof(REAL));
-            std::fill(at + kept, at + PANEL, (REAL)0);
+        for (long k = 0; k < depth; k++) {
+            Cell* at = to + (panel * depth + k) * PANEL;
+            const REAL* here = row_of(k * IN_CELL);
+            const REAL* next = IN_CELL > 1 ? row_of(k * IN_CELL + 1) : nullptr;
+            pair_rows(at, here ? here + column : nullptr, next ? next + column : nullptr, valid);
+            std::fill(at + valid, at + PANEL, Cell{});
         }
     }
 }
-static long packed_size(long K, long N) { return K * rounded_up(N, PANEL); }
+static long packed_size(long K, long N) { return cells_of(K) * rounded_up(N, PANEL); }
 
 struct Sizes {
     long H, padded, width, stride;
@@ -228,6 +235,14 @@ struct Buffers {
     REAL** input_grad;
     std::vector<const REAL**> saved_state, noise;
 };
+
+// Cells for as many rows of the widest factor that is ever multiplied.
+static long cells_room(const Program& program, const Call& call, const Sizes& sizes, long rows) {
+    long widest = std::max(call.I, program.gates * sizes.padded);
+    for (long p = 0; p < program.products; p++)
+        widest = std::max(widest, program.product[p].gates * sizes.padded);
+    return IN_CELL > 1 ? rows * (cells_of(widest) + 1) : 0;
+}
 
 static long room_needed(const Program& program, const Sizes& sizes, long rows, long more) {
     long numbers = 4 * program.states * rows * sizes.width + program.scratch * rows * sizes.width;
@@ -328,11 +343,11 @@ struct Weights {  // packed for one direction of the computation
 static Weights pack_weights(Room& room, const Program& program, const Call& call,
                             const Sizes& sizes, bool backward, bool with_fed) {
     Weights weights;
-    std::vector<REAL*> places;
+    std::vector<Cell*> places;
     const auto claim = [&](long gates, long wide) {
         const long K = backward ? gates * sizes.padded : wide;
         const long N = backward ? wide : gates * sizes.padded;
-        places.push_back(room.take(packed_size(K, N)));
+        places.push_back(room.take<Cell>(packed_size(K, N)));
         return Packed{places.back(), K, N};
     };
     if (with_fed) weights.fed = claim(program.gates, call.I);
@@ -371,8 +386,10 @@ static void forward_part(const Program& program, const Call& call, const Sizes& 
     const long gathered = 4 * BLOCK, x_width = call.I + VL;
     static thread_local Room room;
     const long kept = call.tape ? 0 : n * chunk * sizes.stride;
-    room.reserve(room_needed(program, sizes, n, kept + gathered * x_width));
+    const long cells_size = cells_room(program, call, sizes, std::max(n, gathered));
+    room.reserve(room_needed(program, sizes, n, kept + gathered * x_width + cells_size));
     room.clear();
+    Cell* const cells = room.take<Cell>(cells_size);
     Buffers buffers;
     lay_out(buffers, room, program, call, sizes, n, false);
     REAL* own_tape = kept ? room.take(kept) : nullptr;
@@ -401,7 +418,7 @@ static void forward_part(const Program& program, const Call& call, const Sizes& 
         const auto flush = [&] {
             if (waiting)
                 multiply(waiting, block_of_x, x_width, weights.fed, places, false,
-                         bias ? Start::bias : Start::zero, bias);
+                         bias ? Start::bias : Start::zero, cells, bias);
             waiting = 0;
         };
         if (program.gates)
@@ -431,7 +448,8 @@ static void forward_part(const Program& program, const Call& call, const Sizes& 
                     const REAL* v = product.state >= 0 ? buffers.before[product.state]
                                                        : buffers.operand[p];
                     multiply(active, v, sizes.width, weights.products[p],
-                             buffers.product_rows[p].data(), true, Start::zero, nullptr, t % 2);
+                             buffers.product_rows[p].data(), true, Start::zero, cells, nullptr,
+                             t % 2);
                 }
                 passes[pass](&step);
             }
@@ -446,8 +464,10 @@ static void backward_part(const Program& program, const Call& call, const Sizes&
     if (rows.empty()) return;
     const long n = (long)rows.size();
     static thread_local Room room;
-    room.reserve(room_needed(program, sizes, n, 2 * sizes.padded));
+    const long cells_size = cells_room(program, call, sizes, std::max(n, 4L * BLOCK));
+    room.reserve(room_needed(program, sizes, n, 2 * sizes.padded + cells_size));
     room.clear();
+    Cell* const cells = room.take<Cell>(cells_size);
     Buffers buffers;
     lay_out(buffers, room, program, call, sizes, n, true);
     REAL* zeros = room.take(sizes.padded);
@@ -493,14 +513,14 @@ static void backward_part(const Program& program, const Call& call, const Sizes&
                 if (program.product[p].state < 0 && program.product[p].backward_part == pass)
                     multiply(active, buffers.product_grad[p], sizes.product_width(program.product[p]),
                              weights.products[p], buffers.operand_grad_rows[p].data(), false,
-                             Start::zero, nullptr, t % 2);
+                             Start::zero, cells, nullptr, t % 2);
             program.backward[pass](&step);
         }
         for (long p = 0; p < program.products; p++)
             if (program.product[p].state >= 0)
                 multiply(active, buffers.product_grad[p], sizes.product_width(program.product[p]),
                          weights.products[p], buffers.state_rows[1][program.product[p].state].data(),
-                         false, Start::add, nullptr, t % 2);
+                         false, Start::add, cells, nullptr, t % 2);
         swap_states(buffers, true);
     }
     while (active < n) bring_in(active++);
@@ -519,7 +539,7 @@ static void backward_part(const Program& program, const Call& call, const Sizes&
     const auto flush = [&] {
         if (waiting)
             multiply(waiting, first_token, sizes.stride, weights.fed, places, false,
-                     program.input_has_grad ? Start::add : Start::zero);
+                     program.input_has_grad ? Start::add : Start::zero, cells);
         waiting = 0;
     };
     for (const Row& row : rows)  // its tokens stand side by side on the tape, as the rows do
@@ -545,19 +565,20 @@ struct Gradient {
 };
 constexpr int OUTER_ROWS = VL * sizeof(REAL) >= 64 ? 8 : 4;
 
-static __attribute__((noinline)) void outer_block(const REAL* __restrict left, const REAL* __restrict right,
+static __attribute__((noinline)) void outer_block(const Cell* __restrict left, const Cell* __restrict right,
                                                   long K, REAL* __restrict to, long width, bool add) {
     Vector sum[OUTER_ROWS][2];
 #pragma GCC unroll 8
     for (int i = 0; i < OUTER_ROWS; i++)
         for (int j = 0; j < 2; j++) sum[i][j] = add ? load(to + i * width + j * VL) : Vector{};
     for (long k = 0; k < K; k++) {
-        const Vector first = *(const Vector*)(right + k * PANEL);
-        const Vector second = *(const Vector*)(right + k * PANEL + VL);
+        const Cells first = *(const Cells*)(right + k * PANEL);
+        const Cells second = *(const Cells*)(right + k * PANEL + VL);
 #pragma GCC unroll 8
         for (int i = 0; i < OUTER_ROWS; i++) {
-            const REAL one = left[k * OUTER_ROWS + i];
-            sum[i][0] += one * first, sum[i][1] += one * second;
+            const Cell one = left[k * OUTER_ROWS + i];
+            sum[i][0] = plus_product(sum[i][0], one, first);
+            sum[i][1] = plus_product(sum[i][1], one, second);
         }
     }
 #pragma GCC unroll 8
@@ -632,20 +653,25 @@ static void weight_gradients(const Program& program, const Call& call, const Siz
         room.reserve((depth * (across + OUTER_ROWS) + OUTER_ROWS * PANEL) * sizeof(REAL) +
                      (kinds.size() + 3) * 192);
         room.clear();
-        std::vector<REAL*> packed;
-        for (const Kind& kind : kinds) packed.push_back(room.take(depth * rounded_up(kind.width, PANEL)));
-        REAL* left = room.take(depth * OUTER_ROWS);
+        std::vector<Cell*> packed;
+        for (const Kind& kind : kinds)
+            packed.push_back(room.take<Cell>(depth * rounded_up(kind.width, PANEL)));
+        Cell* left = room.take<Cell>(depth * OUTER_ROWS);
         REAL* edge = room.take(OUTER_ROWS * PANEL);
         for (long start = 0; start == 0 || start < rows.tokens; start += depth) {
             const long K = std::min(depth, rows.tokens - start);
+            const long cells = cells_of(K);
             for (size_t kind = 0; kind < kinds.size(); kind++)
-                for (long k = 0; k < K; k++) {
-                    const REAL* from = kinds[kind].of_token[start + k];
+                for (long k = 0; k < cells; k++) {
+                    const long here = start + k * IN_CELL;
+                    const REAL* from = kinds[kind].of_token[here];
+                    const bool pair = IN_CELL > 1 && here + 1 < start + K;
+                    const REAL* next = pair ? kinds[kind].of_token[here + 1] : nullptr;
                     for (long at = 0; at < kinds[kind].width; at += PANEL) {
-                        REAL* to = packed[kind] + at * depth + k * PANEL;
+                        Cell* to = packed[kind] + at * depth + k * PANEL;
                         const long valid = std::min(PANEL, kinds[kind].width - at);
-                        std::memcpy(to, from + at, valid * sizeof(REAL));
-                        std::fill(to + valid, to + PANEL, (REAL)0);
+                        pair_rows(to, from + at, next ? next + at : nullptr, valid);
+                        std::fill(to + valid, to + PANEL, Cell{});
                     }
                 }
             for (long number = blocks * part / parts; number < blocks * (part + 1) / parts; number++) {
@@ -654,28 +680,32 @@ static void weight_gradients(const Program& program, const Call& call, const Siz
                 const long units = std::min((long)OUTER_ROWS, sizes.H - unit);
                 const REAL* from = call.tape + start * sizes.stride + gradient.slot * sizes.padded + unit;
                 REAL sums[OUTER_ROWS] = {};
-                for (long k = 0; k < K; k++)  // past H the slots hold zeros
+                for (long k = 0; k < cells; k++) {  // past H the slots hold zeros
+                    const REAL* here = from + k * IN_CELL * sizes.stride;
+                    const bool pair = IN_CELL > 1 && k * IN_CELL + 1 < K;
                     for (int i = 0; i < OUTER_ROWS; i++) {
-                        const REAL one = from[k * sizes.stride + i];
-                        left[k * OUTER_ROWS + i] = one;
+                        const REAL one = here[i], next = pair ? here[sizes.stride + i] : 0;
+                        left[k * OUTER_ROWS + i] = cell_of(one, next);
                         sums[i] += one;
+                        if (IN_CELL > 1) sums[i] += next;
                     }
+                }
                 if (gradient.sum)
                     for (long i = 0; i < units; i++)
                         gradient.sum[unit + i] = sums[i] + (start ? gradient.sum[unit + i] : 0);
                 for (const Outer& outer : gradient.against) {
                     const long width = kinds[outer.kind].width;
                     for (long at = 0; at < width; at += PANEL) {
-                        const REAL* right = packed[outer.kind] + at * depth;
+                        const Cell* right = packed[outer.kind] + at * depth;
                         REAL* to = outer.to + unit * width + at;
                         const long valid = std::min(PANEL, width - at);
                         if (units == OUTER_ROWS && valid == PANEL) {
-                            outer_block(left, right, K, to, width, start);
+                            outer_block(left, right, cells, to, width, start);
                             continue;
                         }
                         for (long i = 0; i < units && start; i++)
                             std::memcpy(edge + i * PANEL, to + i * width, valid * sizeof(REAL));
-                        outer_block(left, right, K, edge, PANEL, start);
+                        outer_block(left, right, cells, edge, PANEL, start);
                         for (long i = 0; i < units; i++)
                             std::memcpy(to + i * width, edge + i * PANEL, valid * sizeof(REAL));
                     }

@@ -2,8 +2,14 @@
 //
 // Every number of C is one sum over K in order, whatever M is: a row's result does not depend on the
 // rows it is computed with.
+//
+// With HALF, the factors are rounded to bfloat16 and summed up in float: two steps of K share a *cell*
+// of 32 bits, the first in its lower half. Otherwise a cell is one number.
 #pragma once
 #include "vectors.h"
+#if defined(HALF) && defined(__AVX512BF16__)
+#include <immintrin.h>
+#endif
 
 namespace seqline {
 
@@ -15,7 +21,64 @@ constexpr int BLOCK = 12;
 #else
 constexpr int BLOCK = 6;
 #endif
-constexpr long DEPTH = 1024;  // of K at once
+constexpr long DEPTH = 1024;  // cells of K at once
+
+#if defined(HALF)
+using Cell = uint32_t;
+typedef uint32_t Cells __attribute__((vector_size(VECTOR_BYTES)));
+constexpr long IN_CELL = 2;
+INLINE Cell rounded(REAL x) {  // to bfloat16: to the nearest, to even; a NaN stays one
+    uint32_t bits;
+    std::memcpy(&bits, &x, sizeof bits);
+    if ((bits & 0x7fffffff) > 0x7f800000) return (bits >> 16) | 0x40;
+    return (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+}
+INLINE Cell cell_of(REAL first, REAL second) { return rounded(first) | rounded(second) << 16; }
+INLINE Vector plus_product(Vector sum, Cell left, Cells right) {
+#if defined(__AVX512BF16__)
+    return (Vector)_mm512_dpbf16_ps((__m512)sum, (__m512bh)_mm512_set1_epi32((int)left),
+                                    (__m512bh)right);
+#else
+    const Cells both = left - Cells{};
+    sum += (Vector)(both << 16) * (Vector)(right << 16);
+    return sum + (Vector)(both & 0xffff0000u) * (Vector)(right & 0xffff0000u);
+#endif
+}
+// A row of numbers as cells; `to` has room for one more.
+INLINE void into_cells(const REAL* from, Cell* to, long count) {
+    long k = 0;
+#if defined(__AVX512BF16__)
+    for (; k + 16 <= count; k += 16) {
+        const __m256bh half = _mm512_cvtneps_pbh(_mm512_loadu_ps(from + k));
+        std::memcpy(to + k / 2, &half, 32);
+    }
+#endif
+    for (; k + 1 < count; k += 2) to[k / 2] = cell_of(from[k], from[k + 1]);
+    if (k < count) to[k / 2] = cell_of(from[k], 0);
+}
+#else
+using Cell = REAL;
+using Cells = Vector;
+constexpr long IN_CELL = 1;
+INLINE Cell cell_of(REAL first, REAL) { return first; }
+INLINE Vector plus_product(Vector sum, Cell left, Cells right) { return sum + left * right; }
+#endif
+// A row of cells across K: of each two numbers, one from either row; a missing row counts as zeros.
+INLINE void pair_rows(Cell* to, const REAL* first, [[maybe_unused]] const REAL* second, long count) {
+    if (!first) {
+        std::memset(to, 0, count * sizeof(Cell));
+        return;
+    }
+#if defined(HALF)
+    if (second)
+        for (long j = 0; j < count; j++) to[j] = cell_of(first[j], second[j]);
+    else
+        for (long j = 0; j < count; j++) to[j] = cell_of(first[j], 0);
+#else
+    std::memcpy(to, first, count * sizeof(Cell));
+#endif
+}
+INLINE long cells_of(long count) { return (count + IN_CELL - 1) / IN_CELL; }
 
 INLINE long rounded_up(long n, long unit) { return (n + unit - 1) / unit * unit; }
 
@@ -23,8 +86,8 @@ enum class Start { zero, add, bias };  // what C begins with
 
 // Rows × Panels × PANEL numbers of C; b's panels are `next` apart.
 template <int Rows, int Panels>
-static __attribute__((noinline)) void block(const REAL* __restrict a, long lda,
-                                            const REAL* __restrict b, long next, long K,
+static __attribute__((noinline)) void block(const Cell* __restrict a, long lda,
+                                            const Cell* __restrict b, long next, long K,
                                             REAL* const* c, long column, Start start,
                                             const REAL* bias) {
     Vector sum[Rows][2 * Panels];
@@ -41,15 +104,15 @@ static __attribute__((noinline)) void block(const REAL* __restrict a, long lda,
         }
     }
     for (long k = 0; k < K; k++) {
-        Vector right[2 * Panels];
+        Cells right[2 * Panels];
 #pragma GCC unroll 8
         for (int j = 0; j < 2 * Panels; j++)
-            right[j] = *(const Vector*)(b + (j / 2) * next + k * PANEL + (j % 2) * VL);
+            right[j] = *(const Cells*)(b + (j / 2) * next + k * PANEL + (j % 2) * VL);
 #pragma GCC unroll 16
         for (int i = 0; i < Rows; i++) {
-            REAL left = a[i * lda + k];
+            const Cell left = a[i * lda + k];
 #pragma GCC unroll 8
-            for (int j = 0; j < 2 * Panels; j++) sum[i][j] += left * right[j];
+            for (int j = 0; j < 2 * Panels; j++) sum[i][j] = plus_product(sum[i][j], left, right[j]);
         }
     }
 #pragma GCC unroll 16
@@ -58,7 +121,7 @@ static __attribute__((noinline)) void block(const REAL* __restrict a, long lda,
         for (int j = 0; j < 2 * Panels; j++) store(c[i] + column + j * VL, sum[i][j]);
 }
 
-using Block = void (*)(const REAL*, long, const REAL*, long, long, REAL* const*, long, Start,
+using Block = void (*)(const Cell*, long, const Cell*, long, long, REAL* const*, long, Start,
                        const REAL*);
 
 template <int Panels> static Block block_of(long rows) {
@@ -87,39 +150,41 @@ template <int Panels> static Block block_of(long rows) {
     return nullptr;
 }
 
-// B packed: K × N in panels of PANEL columns, padded with zeros.
+// B packed: K × N in panels of PANEL columns, cells along K, padded with zeros.
 struct Packed {
-    const REAL* numbers;
+    const Cell* cells;
     long K, N;
+    long depth() const { return cells_of(K); }
     long panels() const { return (N + PANEL - 1) / PANEL; }
 };
 
 // C's rows stand where `c` points; with `wide`, they have room for whole panels. `downward` takes the
 // panels from the last to the first: weights a little larger than the cache, read to and fro, are
 // found there for the most part; read always in one direction they never are.
-static inline void multiply(long M, const REAL* a, long lda, Packed b, REAL* const* c, bool wide,
-                            Start start, const REAL* bias = nullptr, bool downward = false) {
+static inline void multiply_cells(long M, const Cell* a, long lda, Packed b, REAL* const* c,
+                                  bool wide, Start start, const REAL* bias, bool downward) {
     const long blocks = (M + BLOCK - 1) / BLOCK, panels = b.panels();
     const long together = M == 1 ? 4 : M <= 3 && VL * sizeof(REAL) >= 32 ? 2 : 1;
-    for (long deep = 0; deep == 0 || deep < b.K; deep += DEPTH) {
-        const long K = b.K - deep < DEPTH ? b.K - deep : DEPTH;
+    const long depth = b.depth();
+    for (long deep = 0; deep == 0 || deep < depth; deep += DEPTH) {
+        const long K = depth - deep < DEPTH ? depth - deep : DEPTH;
         const Start begin = deep ? Start::add : start;
         const long groups = panels / together, singles = panels - groups * together;
         for (long turn = 0; turn < groups + singles; turn++) {
             const long place = downward ? groups + singles - 1 - turn : turn;
             const long panel = place < groups ? place * together : groups * together + place - groups;
             const long many = place < groups ? together : 1;
-            const REAL* right = b.numbers + panel * PANEL * b.K + deep * PANEL;
+            const Cell* right = b.cells + panel * PANEL * depth + deep * PANEL;
             long row = 0;
             for (long q = 0; q < blocks; q++) {
                 const long rows = M * (q + 1) / blocks - row;
                 const Block run = many == 4   ? block_of<4>(rows)
                                   : many == 2 ? block_of<2>(rows)
                                               : block_of<1>(rows);
-                const REAL* left = a + row * lda + deep;
+                const Cell* left = a + row * lda + deep;
                 const long column = panel * PANEL, valid = b.N - column;
                 if (wide || valid >= many * PANEL) {
-                    run(left, lda, right, PANEL * b.K, K, c + row, column, begin, bias);
+                    run(left, lda, right, PANEL * depth, K, c + row, column, begin, bias);
                 } else {  // C ends inside the panels
                     REAL room[BLOCK][4 * PANEL], start_of[4 * PANEL] = {};
                     REAL* places[BLOCK];
@@ -129,7 +194,7 @@ static inline void multiply(long M, const REAL* a, long lda, Packed b, REAL* con
                         if (begin == Start::add)
                             std::memcpy(room[i], c[row + i] + column, valid * sizeof(REAL));
                     }
-                    run(left, lda, right, PANEL * b.K, K, places, 0, begin, start_of);
+                    run(left, lda, right, PANEL * depth, K, places, 0, begin, start_of);
                     for (long i = 0; i < rows; i++)
                         std::memcpy(c[row + i] + column, room[i], valid * sizeof(REAL));
                 }
@@ -137,6 +202,19 @@ static inline void multiply(long M, const REAL* a, long lda, Packed b, REAL* con
             }
         }
     }
+}
+
+// The same with A in numbers; `room` takes its cells, M × (K / 2 + 1) of them, where that is needed.
+static inline void multiply(long M, const REAL* a, long lda, Packed b, REAL* const* c, bool wide,
+                            Start start, [[maybe_unused]] Cell* room, const REAL* bias = nullptr,
+                            bool downward = false) {
+#if defined(HALF)
+    const long width = b.depth() + 1;
+    for (long i = 0; i < M; i++) into_cells(a + i * lda, room + i * width, b.K);
+    multiply_cells(M, room, width, b, c, wide, start, bias, downward);
+#else
+    multiply_cells(M, a, lda, b, c, wide, start, bias, downward);
+#endif
 }
 
 }  // namespace seqline
