@@ -33,7 +33,15 @@ def build_model(config: Mapping[str, Any], encoding: Encoding) -> SequenceModel:
     inputs = task.inputs(task.config, encoding, kernel)
     architecture = build_architecture(config["architecture"], inputs.output_size, kernel)
     head = task.head(task.config, encoding, architecture.output_size, config["loss"])
-    return SequenceModel(inputs, architecture, head)
+    model = SequenceModel(inputs, architecture, head)
+    for layer in recurrent_layers(model):
+        layer.keep_at_most(config["trainer"]["activation_bytes"])
+    return model
+
+
+def recurrent_layers(model: nn.Module) -> list[RecurrentLayer]:
+    """Return the recurrences in a model."""
+    return [module for module in model.modules() if isinstance(module, RecurrentLayer)]
 
 
 def served_kernels(model: SequenceModel) -> dict[str, str]:

@@ -41,6 +41,9 @@ class Trainer:
     seed: int = option(0, "weights, dropout and the order of batches", low=0, high=2**32 - 1)
     device: str = option("auto", "auto, cpu, cuda, cuda:1, mps")
     threads: int | None = option(None, "processor threads; null takes all", low=1)
+    activation_bytes: int | None = option(
+        None, "bytes each layer keeps for the backward pass; more is computed again", low=0
+    )
     kernel: str = option(
         "auto", "who computes the recurrence", choices=("auto", "generated", "reference", "vendor")
     )

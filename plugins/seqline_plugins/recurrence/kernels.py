@@ -36,12 +36,16 @@ def check_wanted(cell: GatedCell | StepCell, wanted: str) -> None:
 class Kernel:
     """The code that runs one gated cell; `served` names it.
 
+    `budget` is the number of bytes that generated code may keep for the backward pass; None keeps
+    all there is, and what is not kept is computed again.
+
     `wanted` is one of KERNELS or "auto", the fastest that can. What cannot serve gives way to the
     next by itself, the generated code saying why, once a cell.
     """
 
     def __init__(self, cell: GatedCell, wanted: str) -> None:
         self.cell, self.wanted = cell, wanted
+        self.budget: int | None = None
         has_layer = vendor.refusal(cell) is None
         self._otherwise = "vendor" if wanted != "reference" and has_layer else "reference"
         self.served = "generated" if wanted in ("auto", "generated") else self._otherwise
@@ -62,7 +66,8 @@ class Kernel:
             program = self._program(weights, precision)
             if program is not None:
                 x, state = _as_weights(weights, x, state)
-                return program(self.cell, weights, x, lengths, state, reverse=backward)
+                options = {"reverse": backward, "budget": self.budget}
+                return program(self.cell, weights, x, lengths, state, **options)
         name = self._otherwise if self.served == "generated" else self.served
         run = vendor.run_vendor if name == "vendor" else reference.run_gated
         if not backward:

@@ -36,10 +36,10 @@ def test_results_are_those_of_float32_to_bfloat16s_precision(
     wanted, found = results(stack, x, lengths), in_bfloat16(stack, x, lengths)
     assert stack.served == {"generated"}
     assert found["output"].dtype == torch.float32
-    for name, tensor in wanted.items():
-        if tensor.numel():
-            apart = float((found[name] - tensor).norm() / tensor.norm().clamp(min=1e-6))
-            assert apart < 0.1, f"{name}: {apart}"
+    for kind in ("output", "last", "x.grad", "grad"):
+        apart = torch.cat([(found[n] - wanted[n]).flatten() for n in wanted if n.startswith(kind)])
+        whole = torch.cat([wanted[n].flatten() for n in wanted if n.startswith(kind)])
+        assert apart.norm() < 0.08 * whole.norm(), f"{kind}: {apart.norm() / whole.norm()}"
     assert not torch.equal(found["output"], wanted["output"])
 
 

@@ -71,6 +71,7 @@ class CallFields(Structure):
 
     _fields_ = (
         *((name, c_int64) for name in ("B", "T", "I", "H", "reverse", "threads")),
+        *((name, c_int64) for name in ("start", "stop", "adds")),
         *((name, c_void_p) for name in ("parallel", "lengths", "x", "W_F", "bias")),
         *((name, POINTER(c_void_p)) for name in ("W_R", "own", "noise", "initial")),
         ("output", c_void_p),

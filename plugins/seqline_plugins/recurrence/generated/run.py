@@ -5,6 +5,7 @@ Letters: B batch, T time, I input size, H hidden size, G gates.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,6 +39,8 @@ class Shape:
     lengths: Tensor | None
     noises: tuple[Tensor, ...]
     reverse: bool
+    threads: int
+    budget: int | None
     keeps: bool
     has_bias: bool
     states: int
@@ -57,8 +60,13 @@ def run_generated(
     state: State,
     *,
     reverse: bool = False,
+    budget: int | None = None,
 ) -> tuple[Tensor, State]:
-    """Run a cell over time, forward or backward in it; equal to the reference loop."""
+    """Run a cell over time, forward or backward in it; equal to the reference loop.
+
+    What the backward pass needs is kept, or, where that takes more bytes than the budget, computed
+    again chunk by chunk (Chen et al. 2016, "Training deep nets with sublinear memory cost").
+    """
     equations = library.plan.equations
     W_R = [_matrix(weights, product.gates) for product in library.plan.products]
     owns = [_own(weights, name) for name in equations.owns]
@@ -69,6 +77,8 @@ def run_generated(
         None if lengths is None else lengths.to("cpu", torch.int64).contiguous(),
         tuple(drawn[name].contiguous() for name in equations.noises),
         reverse,
+        torch.get_num_threads(),
+        budget,
         torch.is_grad_enabled(),
         any(gate.bias for gate in weights.fed),
         len(own_state),
@@ -121,24 +131,26 @@ def _own(weights: GateWeights, name: str) -> Tensor:
 class _Recurrence(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, shape: Shape, *flat: Tensor) -> tuple[Tensor, ...]:
-        x = flat[0]
-        B, T, _ = x.shape
-        library = shape.library
-        H = flat[-1].shape[1]
+        x, library = flat[0], shape.library
+        B, T, H = *x.shape[:2], flat[-1].shape[1]
         keeps = shape.keeps and any(ctx.needs_input_grad)
         output = x.new_empty(B, T, H)
-        last = [x.new_empty(B, H) for _ in range(shape.states)]
-        tape = None
-        if keeps:
-            tokens = B * T if shape.lengths is None else int(shape.lengths.sum())
-            tape = Tape(tokens * library.tape_stride(H), x.dtype)
-        library.forward(_call(shape, flat, output, last, tape))
-        ctx.shape, ctx.tape = shape, tape
-        ctx.threads = torch.get_num_threads()
+        chunks = _chunks(shape, B, T, H, x.element_size()) if keeps else [(0, T)]
+        tape = _new_tape(shape, output, chunks[0]) if keeps and len(chunks) == 1 else None
+        bounds = [
+            list(flat[len(flat) - shape.states :])
+        ]  # the states before each chunk and after all
+        for chunk in chunks:
+            last = [x.new_empty(B, H) for _ in range(shape.states)]
+            call = _call(shape, flat, output, chunk, bounds[-1], last)
+            call.tape = None if tape is None else address(tape.numbers)
+            library.forward(call)
+            bounds.append(last)
+        ctx.shape, ctx.chunks, ctx.bounds, ctx.tape = shape, chunks, bounds[:-1], tape
         if keeps:
             ctx.save_for_backward(output, *flat)
         ctx.set_materialize_grads(False)
-        return (output, *last)
+        return (output, *bounds[-1])
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
@@ -146,40 +158,92 @@ class _Recurrence(torch.autograd.Function):
         output, *flat = ctx.saved_tensors
         if torch.is_grad_enabled():
             return (None, *_differentiable(shape, flat, ctx.needs_input_grad[1:], grads))
-        library, plan = shape.library, shape.library.plan
-        if ctx.tape is None:  # used up by an earlier backward
-            tokens = output.shape[0] * output.shape[1]
-            if shape.lengths is not None:
-                tokens = int(shape.lengths.sum())
-            ctx.tape = Tape(tokens * library.tape_stride(output.shape[2]), output.dtype)
-            again = [torch.empty_like(flat[-1]) for _ in range(shape.states)]
-            outputs = torch.empty_like(output)
-            library.forward(_call(shape, flat, outputs, again, ctx.tape))
+        tape, ctx.tape = ctx.tape, None
         wanted = [
             torch.empty_like(tensor) if needed else None
             for tensor, needed in zip(flat, ctx.needs_input_grad[1:], strict=True)
         ]
-        x, W_F, bias, W_R, owns, initial = _split(shape, wanted)
-        sums = torch.empty_like(flat[2]) if bias is None and plan.own_of_gate else bias
-        every_own = [flat[-1].new_empty(output.shape[2]) if own is None else own for own in owns]
-        given = [None if grad is None else grad.contiguous() for grad in grads]
-        call = _call(shape, flat, output, [flat[-1]] * shape.states, ctx.tape)
-        call.output_grad = address(given[0])
-        call.last_grad = pointers(given[1:])
-        call.x_grad, call.W_F_grad, call.bias_grad = address(x), address(W_F), address(sums)
-        call.W_R_grad = pointers(W_R)
-        call.own_grad = pointers(every_own)
-        call.initial_grad = pointers(initial)
-        library.backward(call)
-        found = dict(zip(plan.equations.owns, every_own, strict=True))
-        H = output.shape[2]
+        gradients = _Gradients(shape, flat, output, wanted)
+        carried: Sequence[Tensor | None] = [g if g is None else g.contiguous() for g in grads[1:]]
+        upstream = None if grads[0] is None else grads[0].contiguous()
+        for chunk, before in zip(reversed(ctx.chunks), reversed(ctx.bounds), strict=True):
+            if tape is None:  # never kept, or used up by an earlier backward pass
+                tape = _new_tape(shape, output, chunk)
+                again = [torch.empty_like(state) for state in before]
+                call = _call(shape, flat, output, chunk, before, again)
+                call.tape = address(tape.numbers)
+                shape.library.forward(call)
+            carried = gradients.go_back(chunk, tape, before, upstream, carried)
+            tape = None
+        return (None, *gradients.finished())
+
+
+class _Gradients:
+    """The gradients of one call, gathered chunk by chunk from the last to the first."""
+
+    def __init__(
+        self, shape: Shape, flat: Sequence[Tensor], output: Tensor, wanted: list[Tensor | None]
+    ) -> None:
+        self.shape, self.flat, self.output, self.wanted = shape, flat, output, wanted
+        plan, H = shape.library.plan, output.shape[2]
+        self.x, self.W_F, self.bias, self.W_R, owns, self.initial = _split(shape, wanted)
+        if self.bias is None and plan.own_of_gate:
+            self.bias = torch.empty_like(flat[2])
+        self.owns = [output.new_empty(H) if own is None else own for own in owns]
+        self.adds = False
+
+    def go_back(
+        self,
+        chunk: tuple[int, int],
+        tape: Tape,
+        before: Sequence[Tensor],
+        upstream: Tensor | None,
+        carried: Sequence[Tensor | None],
+    ) -> Sequence[Tensor | None]:
+        """Add a chunk's gradients; return those of the states before it."""
+        call = _call(self.shape, self.flat, self.output, chunk, before, before)
+        call.tape, call.adds = address(tape.numbers), int(self.adds)
+        call.output_grad, call.last_grad = address(upstream), pointers(carried)
+        call.x_grad, call.W_F_grad = address(self.x), address(self.W_F)
+        call.bias_grad = address(self.bias)
+        call.W_R_grad, call.own_grad = pointers(self.W_R), pointers(self.owns)
+        first = chunk[0] == 0
+        given = self.initial if first else [torch.empty_like(state) for state in before]
+        call.initial_grad = pointers(given)
+        self.shape.library.backward(call)
+        self.adds = True
+        return given
+
+    def finished(self) -> list[Tensor | None]:
+        """Return all of them, as they were wanted."""
+        plan, H = self.shape.library.plan, self.output.shape[2]
+        found = dict(zip(plan.equations.owns, self.owns, strict=True))
         for own, gate in plan.own_of_gate.items():
             place = plan.equations.gates.index(gate)
-            found[own].copy_(sums[place * H : (place + 1) * H])
+            found[own].copy_(self.bias[place * H : (place + 1) * H])
         for own, other in plan.own_of_own.items():
             found[own].copy_(found[other])
-        ctx.tape = None
-        return (None, *wanted)
+        return self.wanted
+
+
+def _chunks(shape: Shape, B: int, T: int, H: int, size: int) -> list[tuple[int, int]]:
+    steps = steps_kept(T, B * shape.library.tape_stride(H) * size, shape.budget)
+    return [(start, min(start + steps, T)) for start in range(0, T, steps)]
+
+
+def steps_kept(T: int, bytes_a_step: int, budget: int | None) -> int:
+    """Return how many steps' kept values fit into the budget at once: √T of them at least."""
+    if budget is None:
+        return T
+    return min(T, max(budget // max(1, bytes_a_step), math.isqrt(T), 1))
+
+
+def _new_tape(shape: Shape, output: Tensor, chunk: tuple[int, int]) -> Tape:
+    B, _, H = output.shape
+    tokens = B * (chunk[1] - chunk[0])
+    if shape.lengths is not None:
+        tokens = int((shape.lengths.clamp(max=chunk[1]) - chunk[0]).clamp(min=0).sum())
+    return Tape(tokens * shape.library.tape_stride(H), output.dtype)
 
 
 def _differentiable(
@@ -218,10 +282,11 @@ def _call(
     shape: Shape,
     flat: Sequence[Tensor],
     output: Tensor,
+    chunk: tuple[int, int],
+    before: Sequence[Tensor],
     last: Sequence[Tensor],
-    tape: Tape | None,
 ) -> CallFields:
-    x, W_F, bias, W_R, owns, initial = _split(shape, flat)
+    x, W_F, bias, W_R, owns, _ = _split(shape, flat)
     B, T, I = x.shape
     return CallFields(
         B=B,
@@ -229,7 +294,9 @@ def _call(
         I=I,
         H=output.shape[2],
         reverse=int(shape.reverse),
-        threads=torch.get_num_threads(),
+        threads=shape.threads,
+        start=chunk[0],
+        stop=chunk[1],
         parallel=openmp() if os.getpid() == _loaded_in else None,  # a fork has no team
         lengths=address(shape.lengths),
         x=address(x),
@@ -238,8 +305,7 @@ def _call(
         W_R=pointers(W_R),
         own=pointers(owns),
         noise=pointers(shape.noises),
-        initial=pointers(initial),
+        initial=pointers(before),
         output=address(output),
         last=pointers(last),
-        tape=None if tape is None else address(tape.numbers),
     )

@@ -44,6 +44,8 @@ using Parallel = void (*)(void (*)(void*), void*, unsigned, unsigned);
 
 struct Call {
     int64_t B, T, I, H, reverse, threads;
+    int64_t start, stop;         // the steps to do, of T
+    int64_t adds;                // whether the weights' gradients are added to what is there
     Parallel parallel;           // OpenMP's way to run a function in a team, or null
     const int64_t* lengths;      // of every row, or null: all are T
     const REAL* x;               // (B, T, I)
@@ -136,13 +138,15 @@ template <class Work> void in_parts(const Call& call, long parts, const Work& wo
 // Which rows each thread takes, the longest first, and where their tokens stand on the tape.
 struct Rows {
     struct Row {
-        long b, length, token;
+        long b, whole;  // its place in the batch and its steps in all
+        long length;    // its steps among those to do
+        long token;     // its first token on the tape
     };
     std::vector<std::vector<Row>> parts;
     long tokens = 0;
 
     explicit Rows(const Call& call, const Program& program) {
-        const double work = (double)call.B * call.T * call.H * (call.I + call.H) * program.gates;
+        const double work = (double)call.B * (call.stop - call.start) * call.H * (call.I + call.H) * program.gates;
         const long most = work < 3e5 ? 1 : std::min(call.threads, call.B);
         parts.resize(std::max(1L, most));
         std::vector<long> order(call.B);
@@ -157,7 +161,9 @@ struct Rows {
             const long part = call.lengths ? (round % 2 ? many - 1 - turn : turn)
                                            : place * many / call.B;
             const long b = order[place];
-            parts[part].push_back({b, call.lengths ? call.lengths[b] : call.T, 0});
+            const long whole = call.lengths ? call.lengths[b] : call.T;
+            const long length = std::max(0L, std::min(whole, call.stop) - call.start);
+            parts[part].push_back({b, whole, length, 0});
         }
         for (auto& part : parts)
             for (Row& row : part) {
@@ -168,8 +174,10 @@ struct Rows {
 };
 using Row = Rows::Row;
 
-static long step_of(const Call& call, const Row& row, long t) {  // its place in (B, T)
-    return row.b * call.T + (call.reverse ? row.length - 1 - t : t);
+// The place in (B, T) of a row's step, counted from the first one to do.
+static long step_of(const Call& call, const Row& row, long t) {
+    const long step = call.start + t;
+    return row.b * call.T + (call.reverse ? row.whole - 1 - step : step);
 }
 
 // Weights of `gates` gates, (gates × H, wide), as B of x W^T: K = wide, N = gates × padded.
@@ -353,7 +361,7 @@ static Weights pack_weights(Room& room, const Program& program, const Call& call
     if (with_fed) weights.fed = claim(program.gates, call.I);
     for (long p = 0; p < program.products; p++)
         weights.products.push_back(claim(program.product[p].gates, sizes.H));
-    const long parts = (long)call.B * call.T < 64 ? 1 : call.threads;
+    const long parts = (long)call.B * (call.stop - call.start) < 64 ? 1 : call.threads;
     const auto pack = backward ? pack_backward : pack_forward;
     in_parts(call, parts, [&](long part) {
         long place = 0;
@@ -382,7 +390,8 @@ static long chunk_of(const Program& program, const Sizes& sizes, long rows) {
 static void forward_part(const Program& program, const Call& call, const Sizes& sizes,
                          const Weights& weights, const std::vector<Row>& rows, const REAL* bias) {
     if (rows.empty()) return;
-    const long n = (long)rows.size(), chunk = std::min(chunk_of(program, sizes, n), call.T);
+    const long n = (long)rows.size();
+    const long chunk = std::min(chunk_of(program, sizes, n), call.stop - call.start);
     const long gathered = 4 * BLOCK, x_width = call.I + VL;
     static thread_local Room room;
     const long kept = call.tape ? 0 : n * chunk * sizes.stride;
@@ -439,7 +448,7 @@ static void forward_part(const Program& program, const Call& call, const Sizes& 
                 buffers.output[r] = call.output + place * sizes.H;
                 buffers.input[r] = call.x + place * call.I;
                 for (long k = 0; k < program.noises; k++)
-                    buffers.noise[k][r] = call.noise[k] + (rows[r].b * call.T + t) * sizes.H;
+                    buffers.noise[k][r] = call.noise[k] + (rows[r].b * call.T + call.start + t) * sizes.H;
             }
             for (long pass = 0; pass < program.forward_parts; pass++) {
                 for (long p = 0; p < program.products; p++) {
@@ -492,7 +501,7 @@ static void backward_part(const Program& program, const Call& call, const Sizes&
             buffers.input[r] = call.x + place * call.I;
             buffers.output_grad[r] = call.output_grad ? call.output_grad + place * sizes.H : zeros;
             for (long k = 0; k < program.noises; k++)
-                buffers.noise[k][r] = call.noise[k] + (rows[r].b * call.T + t) * sizes.H;
+                buffers.noise[k][r] = call.noise[k] + (rows[r].b * call.T + call.start + t) * sizes.H;
             REAL* const input_grad = call.x_grad ? call.x_grad + place * call.I : nullptr;
             buffers.input_grad[r] = input_grad;
             if (input_grad && (program.input_has_grad || !program.gates))  // the pass writes H of them
@@ -659,6 +668,7 @@ static void weight_gradients(const Program& program, const Call& call, const Siz
         Cell* left = room.take<Cell>(depth * OUTER_ROWS);
         REAL* edge = room.take(OUTER_ROWS * PANEL);
         for (long start = 0; start == 0 || start < rows.tokens; start += depth) {
+            const bool adds = start || call.adds;
             const long K = std::min(depth, rows.tokens - start);
             const long cells = cells_of(K);
             for (size_t kind = 0; kind < kinds.size(); kind++)
@@ -692,7 +702,7 @@ static void weight_gradients(const Program& program, const Call& call, const Siz
                 }
                 if (gradient.sum)
                     for (long i = 0; i < units; i++)
-                        gradient.sum[unit + i] = sums[i] + (start ? gradient.sum[unit + i] : 0);
+                        gradient.sum[unit + i] = sums[i] + (adds ? gradient.sum[unit + i] : 0);
                 for (const Outer& outer : gradient.against) {
                     const long width = kinds[outer.kind].width;
                     for (long at = 0; at < width; at += PANEL) {
@@ -700,12 +710,12 @@ static void weight_gradients(const Program& program, const Call& call, const Siz
                         REAL* to = outer.to + unit * width + at;
                         const long valid = std::min(PANEL, width - at);
                         if (units == OUTER_ROWS && valid == PANEL) {
-                            outer_block(left, right, cells, to, width, start);
+                            outer_block(left, right, cells, to, width, adds);
                             continue;
                         }
-                        for (long i = 0; i < units && start; i++)
+                        for (long i = 0; i < units && adds; i++)
                             std::memcpy(edge + i * PANEL, to + i * width, valid * sizeof(REAL));
-                        outer_block(left, right, cells, edge, PANEL, start);
+                        outer_block(left, right, cells, edge, PANEL, adds);
                         for (long i = 0; i < units; i++)
                             std::memcpy(to + i * width, edge + i * PANEL, valid * sizeof(REAL));
                     }
@@ -716,7 +726,7 @@ static void weight_gradients(const Program& program, const Call& call, const Siz
 }
 
 static void clear_padding(const Call& call, REAL* rows_of, long width) {
-    if (!call.lengths) return;
+    if (!call.lengths || call.start) return;
     for (long b = 0; b < call.B; b++)
         std::memset(rows_of + (b * call.T + call.lengths[b]) * width, 0,
                     (call.T - call.lengths[b]) * width * sizeof(REAL));
@@ -760,7 +770,7 @@ static void run_backward(const Program& program, const Call& call) {
     for (long o = 0; o < program.owns; o++)
         if (call.own_grad[o])
             for (long u = 0; u < sizes.H; u++) {
-                REAL sum = 0;
+                REAL sum = call.adds ? call.own_grad[o][u] : 0;
                 for (long part = 0; part < parts; part++)
                     sum += own[(part * program.owns + o) * sizes.padded + u];
                 call.own_grad[o][u] = sum;
