@@ -81,9 +81,17 @@ def _hash_of_module(name: str) -> str:
 
 @cache
 def _read(path: Path, module: str) -> tuple[str, tuple[str, ...]]:
-    """Return the digest of a source and the modules that it imports."""
+    """Return the digest of a source and the modules that it imports.
+
+    C++ that lies in a package's folder is compiled when it runs, and counts with the package.
+    """
     source = path.read_bytes()
-    return sha256(source).hexdigest(), tuple(_imports(source, module))
+    digest = sha256(source)
+    if path.name == "__init__.py":
+        native = [p for p in path.parent.rglob("*") if p.suffix in (".h", ".cpp")]
+        for one in sorted(native):
+            digest.update(one.read_bytes())
+    return digest.hexdigest(), tuple(_imports(source, module))
 
 
 def _path_of(module: str) -> Path | None:

@@ -136,6 +136,7 @@ def test_a_changed_training_leaves_the_data(pipeline, changes: dict[str, Any]) -
         ("seqline_tasks.heads.softmax", ["train", "evaluate", "export"]),
         ("seqline_plugins.cells.lstm", ["train", "evaluate", "export"]),
         ("seqline_plugins.recurrence.vendor", ["train", "evaluate", "export"]),
+        ("seqline_plugins.recurrence.generated.source", ["train", "evaluate", "export"]),
         ("seqline.training.loop", ["train", "evaluate", "export"]),
         ("seqline_tasks.data.conllu", NAMES),
     ],
