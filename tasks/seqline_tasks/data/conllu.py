@@ -31,7 +31,7 @@ def read_sentences(
 ) -> Iterator[Sentence]:
     """Yield the sentences of numbered lines with the values of some columns.
 
-    Raises `UserError` naming `place` and the line for a line that is no CoNLL-U.
+    A block of comments alone is a sentence without words. Raises `UserError` naming `place` and the line for a line that is no CoNLL-U.
     """
     indices = {column: COLUMNS.index(column) for column in columns}
     words: list[str] = []
@@ -47,7 +47,7 @@ def read_sentences(
 
     for number, line in lines:
         if not line.strip():
-            if words:
+            if raw:
                 yield sentence()
             words, rows, raw = [], [], []
             continue
@@ -68,7 +68,7 @@ def read_sentences(
         if fields[0].isdigit():
             words.append(fields[1])
             rows.append(fields)
-    if words:
+    if raw:
         yield sentence()
 
 

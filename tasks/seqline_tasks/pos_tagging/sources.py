@@ -162,6 +162,8 @@ def _read_pattern(data: DataSource, key: str, also: Sequence[str]) -> list[Examp
     examples: list[Example] = []
     for path in matching_files(getattr(data, key), f"data.{key}"):
         for sentence in read_sentences(read_lines(path), (column, *also), str(path)):
+            if not sentence.words:
+                continue
             example = {"words": sentence.words, "tags": sentence.values.pop(column)}
             examples.append({**example, "auxiliary": sentence.values} if also else example)
     if not examples:
