@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
 from pathlib import Path
@@ -117,6 +118,19 @@ def test_an_action_that_fails_is_a_failure_of_the_service(
         lost.result()
     tracking.end("FAILED", "the artifact")
     assert the_run(client, config).info.status == "FAILED"
+
+
+def test_a_full_disk_is_said_in_one_line(
+    client: MlflowClient, store_home: Home, config: dict[str, Any]
+) -> None:
+    def fail(run: TrackedRun) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    tracking = Tracking(config, store_home)
+    tracking.begin()
+    with pytest.raises(ServiceError, match="the disk is full while writing to sqlite:"):
+        tracking.later(fail).result()
+    tracking.end("FAILED", "the disk")
 
 
 def test_a_store_that_cannot_be_opened_is_said_when_the_run_begins(

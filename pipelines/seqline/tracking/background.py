@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from seqline.home import Home
+from seqline.home import DISK_FULL, Home, is_disk_full
 from seqline_plugins.errors import SeqlineError, ServiceError
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Tracking:
         self._run: TrackedRun | None = None
         self._failure: SeqlineError | None = None
         self._unsent: list[Metric] = []
-        self._trouble: Exception | None = None
+        self._trouble: SeqlineError | None = None
         self._ended = False
         self._queue: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="seqline-tracking", daemon=True)
@@ -137,10 +137,13 @@ class Tracking:
                 self._run.client.log_batch(self._run.run_id, metrics=self._unsent[:MOST])
                 del self._unsent[:MOST]
         except Exception as error:  # the store's trouble must not end the training
-            self._trouble = error
+            self._trouble = self._said(error)
 
     def _said(self, error: Exception) -> SeqlineError:
         if isinstance(error, SeqlineError):
             return error
+        uri = self._home.tracking_uri
+        if is_disk_full(error):
+            return ServiceError(DISK_FULL.format(place=f" while writing to {uri}"))
         first = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        return ServiceError(f"MLflow, {self._home.tracking_uri}: {first}")
+        return ServiceError(f"MLflow, {uri}: {first}")
