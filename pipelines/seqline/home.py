@@ -40,6 +40,8 @@ Nothing is sent anywhere, nothing floods the terminal, a server that is away is 
 
 LEAST_FREE = 16 * 1024 * 1024
 """Bytes on the disk without which not even the databases of a run can be made."""
+FULL_IN_WORDS = ("database or disk is full", "No space left on device")
+"""How libraries say it that raise errors of their own: SQLite, safetensors."""
 DISK_FULL = "the disk is full{place}; free some space and give the same command again."
 
 
@@ -116,7 +118,7 @@ def is_disk_full(error: BaseException) -> bool:
     """Say whether an error, or what led to it, is that the disk is full."""
     return any(
         (isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT))
-        or "database or disk is full" in str(cause)
+        or any(words in str(cause) for words in FULL_IN_WORDS)
         for cause in chain(error)
     )
 

@@ -133,6 +133,7 @@ def test_cfg_prints_the_configuration_as_yaml(capsys) -> None:
     [
         (KeyboardInterrupt(), 130, "interrupted"),
         (OSError(errno.ENOSPC, "No space left on device", "x.bin"), 1, "disk is full"),
+        (RuntimeError("I/O error: No space left on device (os error 28)"), 1, "disk is full"),
         (MemoryError(), 1, "out of memory"),
         (RuntimeError("first line\nsecond line"), 1, "RuntimeError: first line"),
         (ZeroDivisionError(), 1, "--traceback"),

@@ -7,6 +7,7 @@ that holds up the training.
 from __future__ import annotations
 
 import queue
+import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 MOST = 1000
 """Metrics in one request, MLflow's own limit."""
+RESERVE = 1 << 18
+"""Bytes set aside on the disk, so that on a full one the run can still be told to have failed."""
 HURRY = 3.0
 """Seconds that an interrupted run waits for what is under way."""
 T = TypeVar("T")
@@ -43,6 +46,9 @@ class Tracking:
         self._unsent: list[Metric] = []
         self._trouble: SeqlineError | None = None
         self._ended = False
+        self._reserve = tempfile.TemporaryFile(dir=home.path)  # noqa: SIM115  (closed in `end`)
+        self._reserve.write(bytes(RESERVE))
+        self._reserve.flush()
         self._queue: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="seqline-tracking", daemon=True)
         self._thread.start()
@@ -66,6 +72,7 @@ class Tracking:
         is made now, so that the store says why; not so one that was `refused` for the user's
         mistake. Raises `ServiceError` when a finished run could not be ended.
         """
+        self._reserve.close()
         self._ended = status != "FINISHED"
         self._queue.put(None)
         self._thread.join(HURRY if self._ended else None)
