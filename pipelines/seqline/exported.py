@@ -29,6 +29,7 @@ class Predictor:
         from safetensors.torch import load_file
 
         from seqline.model import build_model
+        from seqline.startup import started
 
         self.config = config
         self.task = build_task(config["task"])
@@ -42,6 +43,7 @@ class Predictor:
         self.model = build_model(config, self.encoding)
         self.model.load_state_dict(weights)
         self.model.eval()
+        started()
 
     def predict(self, examples: Sequence[Example]) -> list[list[Any]]:
         """Return the answer to every example, in the task's own words, in order."""

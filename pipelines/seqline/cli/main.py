@@ -14,6 +14,7 @@ import typer
 from seqline import __version__
 from seqline.cli.completion import complete_override, complete_plugin_kind
 from seqline.cli.failure import INTERRUPTED, reported
+from seqline.startup import undisturbed
 
 app = typer.Typer(
     name="seqline",
@@ -71,13 +72,15 @@ def run(
     """
     with reported(traceback, as_json):
         if cfg:
-            from seqline.cli.configuration import show_configuration
+            with undisturbed():
+                from seqline.cli.configuration import show_configuration
 
-            show_configuration(overrides or [], as_json)
+                show_configuration(overrides or [], as_json)
             return
-        from seqline.cli.run import run as command
+        with undisturbed():
+            from seqline.cli.run import run as command
 
-        command(overrides or [], fresh=fresh, quiet=quiet, as_json=as_json)
+            command(overrides or [], fresh=fresh, quiet=quiet, as_json=as_json)
 
 
 @app.command()
@@ -95,7 +98,7 @@ def predict(
     as_json: Json = False,
 ) -> None:
     """Use an exported model on a file or on standard input."""
-    with reported(traceback, as_json):
+    with reported(traceback, as_json), undisturbed():
         from seqline.cli.predict import predict as command
 
         command(model, file, as_json=as_json)
