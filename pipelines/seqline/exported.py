@@ -29,6 +29,7 @@ class Predictor:
         from safetensors.torch import load_file
 
         from seqline.model import build_model
+        from seqline.startup import started
 
         self.config = config
         self.task = build_task(config["task"])
@@ -42,6 +43,7 @@ class Predictor:
         self.model = build_model(config, self.encoding)
         self.model.load_state_dict(weights)
         self.model.eval()
+        started()
 
     def predict(self, examples: Sequence[Example]) -> list[list[Any]]:
         """Return the answer to every example, in the task's own words, in order."""
@@ -76,7 +78,8 @@ def load_export(folder: Path | str) -> Predictor:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise UserError(f"{folder}: there is no such folder; expected an exported model.")
+        found = "this is a file" if folder.exists() else "there is no such folder"
+        raise UserError(f"{folder}: {found}; expected the folder of an exported model.")
     missing = [name for name in FILES if not (folder / name).is_file()]
     if missing and (folder / "model" / MARK).is_file():
         return load_export(folder / "model")
@@ -90,6 +93,9 @@ def load_export(folder: Path | str) -> Predictor:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except ValueError as error:
         raise UserError(f"{folder}: the export is damaged ({error}).") from error
+    for name, content in ((MARK, mark), ("config.json", config)):
+        if not isinstance(content, dict):
+            raise UserError(f"{folder}: the export is damaged ({name} holds no object).")
     if mark.get("format") != FORMAT:
         raise UserError(
             f"{folder}: found an export of format {mark.get('format')}, expected {FORMAT}; it "
@@ -100,16 +106,23 @@ def load_export(folder: Path | str) -> Predictor:
 
 def predict_file(folder: Path | str, file: Path | None, out: TextIO) -> None:
     """Predict for a file, or standard input, and write the answers in the format read."""
-    from seqline_tasks.data.files import read_lines
-
     predictor = load_export(folder)
+    out.write(predictor.predict_text(*read_input(file)))
+
+
+def read_input(file: Path | None) -> tuple[list[str], str]:
+    """Return the lines of a file, or of standard input, and the place that messages name.
+
+    Raises `UserError` for what is not there, cannot be read or is not UTF-8.
+    """
+    from seqline_tasks.data.files import decode_lines, read_lines
+
     if file is None:
-        lines, place = (line.rstrip("\r\n") for line in sys.stdin), "standard input"
-        out.write(predictor.predict_text(lines, place))
-        return
+        place = "standard input"
+        return [line for _, line in decode_lines(sys.stdin.buffer, place)], place
     if not file.is_file():
         raise UserError(f"{file}: there is no such file.")
-    out.write(predictor.predict_text((line for _, line in read_lines(file)), str(file)))
+    return [line for _, line in read_lines(file)], str(file)
 
 
 def _size(example: Example) -> int:

@@ -27,6 +27,7 @@ from seqline.reporter import Reporter, SilentReporter
 from seqline.services.address import check_tracking
 from seqline.services.ui import tracking_pages
 from seqline.stages.folder import StageResult, read_json
+from seqline.startup import started
 from seqline.tracking.background import Tracking
 from seqline.tracking.run import TrackedRun, history_of
 from seqline_plugins.errors import SeqlineError, UserError
@@ -184,6 +185,7 @@ def _run(session: Session) -> dict[str, Any]:
         begun = tracking.begin()
         logged: list[Future[Any]] = [tracking.later(lambda run: run.log_data(at["prepare"]))]
         begun.result()  # a store that cannot be used is said before the training
+        started()
         trained = train(prepared)
         logged.append(tracking.later(lambda run: run.log_training(at["train"])))
         if at["train"].reused:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from seqline.home import Home
+from seqline.home import Home, refuse_full_disk
 from seqline.reporter import Reporter
 from seqline.services.address import check_prefect, check_tracking
 from seqline.services.prefect_server import TemporaryServer, temporary_server
@@ -52,9 +52,12 @@ def launch(
                 tracking=tracking,
                 lasting_server=server is None,
             )
-        except httpx.TransportError as error:
+        except httpx.HTTPError as error:
+            refuse_full_disk(home.path)
+            happened = "went away" if isinstance(error, httpx.TransportError) else "has trouble"
+            first = next(iter(str(error).splitlines()), type(error).__name__)
             raise ServiceError(
-                f"Prefect's server at {os.environ['PREFECT_API_URL']} went away ({error}); the "
+                f"Prefect's server at {os.environ['PREFECT_API_URL']} {happened} ({first}); the "
                 "same command again goes on from the finished stages."
             ) from error
 

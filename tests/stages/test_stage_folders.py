@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,16 @@ def test_the_same_again_makes_nothing(pipeline) -> None:
 def test_what_changes_nothing_in_the_result_makes_nothing_in_training(pipeline) -> None:
     changed = pipeline.made_anew(trainer={"checkpoint_minutes": 9.0})
     assert not {"prepare", "train", "evaluate"} & set(changed)
+
+
+def test_a_commit_in_the_working_directory_makes_nothing(
+    pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export = sys.modules["seqline.stages.export"]
+    monkeypatch.setattr(export, "git_commit", lambda: "another")
+    assert pipeline.made_anew() == []
+    anew = pipeline.run(fresh=True)["export"].folder / "model"
+    assert json.loads((anew / "seqline.json").read_text())["git_commit"] == "another"
 
 
 def test_a_changed_data_file_makes_all_anew(pipeline) -> None:

@@ -14,6 +14,7 @@ import typer
 from seqline import __version__
 from seqline.cli.completion import complete_override, complete_plugin_kind
 from seqline.cli.failure import INTERRUPTED, reported
+from seqline.startup import undisturbed
 
 app = typer.Typer(
     name="seqline",
@@ -50,7 +51,7 @@ def run(
     overrides: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[KEY=VALUE]...",
+            metavar="KEY=VALUE",
             help="What to change: cell=gru architecture.hidden_size=512 trainer.max_epochs=10",
             autocompletion=complete_override,
         ),
@@ -71,13 +72,15 @@ def run(
     """
     with reported(traceback, as_json):
         if cfg:
-            from seqline.cli.configuration import show_configuration
+            with undisturbed():
+                from seqline.cli.configuration import show_configuration
 
-            show_configuration(overrides or [], as_json)
+                show_configuration(overrides or [], as_json)
             return
-        from seqline.cli.run import run as command
+        with undisturbed():
+            from seqline.cli.run import run as command
 
-        command(overrides or [], fresh=fresh, quiet=quiet, as_json=as_json)
+            command(overrides or [], fresh=fresh, quiet=quiet, as_json=as_json)
 
 
 @app.command()
@@ -87,13 +90,15 @@ def predict(
     ],
     file: Annotated[
         Path | None,
-        typer.Argument(metavar="[FILE]", help="What to read; standard input if absent."),
+        typer.Argument(
+            metavar="FILE", readable=False, help="What to read; standard input if absent."
+        ),
     ] = None,
     traceback: Traceback = False,
     as_json: Json = False,
 ) -> None:
     """Use an exported model on a file or on standard input."""
-    with reported(traceback, as_json):
+    with reported(traceback, as_json), undisturbed():
         from seqline.cli.predict import predict as command
 
         command(model, file, as_json=as_json)
@@ -116,7 +121,7 @@ def plugins_list(
     kind: Annotated[
         str | None,
         typer.Argument(
-            metavar="[KIND]",
+            metavar="KIND",
             help="cell, architecture or task; all if absent.",
             autocompletion=complete_plugin_kind,
         ),
@@ -124,7 +129,10 @@ def plugins_list(
     traceback: Traceback = False,
     as_json: Json = False,
 ) -> None:
-    """List the installed plugins, from metadata alone: nothing is imported."""
+    """List the installed plugins.
+
+    It reads their metadata alone: nothing is imported.
+    """
     with reported(traceback, as_json):
         from seqline.cli.listing import list_plugins
 

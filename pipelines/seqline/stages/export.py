@@ -32,7 +32,6 @@ def export(
         "seqline": __version__,
         "torch": torch.__version__,
         "plugins": plugins_used(dict(config)),
-        "git_commit": git_commit(),
     }
     ingredients = {
         "prepared": prepared.digest,
@@ -49,7 +48,8 @@ def export(
         shutil.copytree(prepared.folder / "encoding", model / "encoding")
         write_json(model / "config.json", dict(config))
         digests = {stage.name: stage.digest for stage in (prepared, trained, evaluated)}
-        write_json(model / MARK, {"format": FORMAT, "digests": digests, **provenance})
+        mark = {"format": FORMAT, "digests": digests, **provenance, "git_commit": git_commit()}
+        write_json(model / MARK, mark)
         results = read_json(evaluated.folder / "metrics.json")
         data = read_json(prepared.folder / "summary.json")
         training = read_json(trained.folder / "summary.json")

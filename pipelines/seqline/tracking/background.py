@@ -7,12 +7,13 @@ that holds up the training.
 from __future__ import annotations
 
 import queue
+import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from seqline.home import Home
+from seqline.home import DISK_FULL, Home, is_disk_full
 from seqline_plugins.errors import SeqlineError, ServiceError
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 MOST = 1000
 """Metrics in one request, MLflow's own limit."""
+RESERVE = 1 << 18
+"""Bytes set aside on the disk, so that on a full one the run can still be told to have failed."""
 HURRY = 3.0
 """Seconds that an interrupted run waits for what is under way."""
 T = TypeVar("T")
@@ -41,8 +44,11 @@ class Tracking:
         self._run: TrackedRun | None = None
         self._failure: SeqlineError | None = None
         self._unsent: list[Metric] = []
-        self._trouble: Exception | None = None
+        self._trouble: SeqlineError | None = None
         self._ended = False
+        self._reserve = tempfile.TemporaryFile(dir=home.path)  # noqa: SIM115  (closed in `end`)
+        self._reserve.write(bytes(RESERVE))
+        self._reserve.flush()
         self._queue: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="seqline-tracking", daemon=True)
         self._thread.start()
@@ -66,6 +72,7 @@ class Tracking:
         is made now, so that the store says why; not so one that was `refused` for the user's
         mistake. Raises `ServiceError` when a finished run could not be ended.
         """
+        self._reserve.close()
         self._ended = status != "FINISHED"
         self._queue.put(None)
         self._thread.join(HURRY if self._ended else None)
@@ -137,10 +144,13 @@ class Tracking:
                 self._run.client.log_batch(self._run.run_id, metrics=self._unsent[:MOST])
                 del self._unsent[:MOST]
         except Exception as error:  # the store's trouble must not end the training
-            self._trouble = error
+            self._trouble = self._said(error)
 
     def _said(self, error: Exception) -> SeqlineError:
         if isinstance(error, SeqlineError):
             return error
+        uri = self._home.tracking_uri
+        if is_disk_full(error):
+            return ServiceError(DISK_FULL.format(place=f" while writing to {uri}"))
         first = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        return ServiceError(f"MLflow, {self._home.tracking_uri}: {first}")
+        return ServiceError(f"MLflow, {uri}: {first}")

@@ -31,6 +31,7 @@ def read_sentences(
 ) -> Iterator[Sentence]:
     """Yield the sentences of numbered lines with the values of some columns.
 
+    A block of comments alone is a sentence without words.
     Raises `UserError` naming `place` and the line for a line that is no CoNLL-U.
     """
     indices = {column: COLUMNS.index(column) for column in columns}
@@ -47,7 +48,7 @@ def read_sentences(
 
     for number, line in lines:
         if not line.strip():
-            if words:
+            if raw:
                 yield sentence()
             words, rows, raw = [], [], []
             continue
@@ -56,8 +57,9 @@ def read_sentences(
             continue
         fields = line.split("\t")
         if len(fields) != len(COLUMNS):
+            columns_found = f"{len(fields)} tab-separated column{'s' if len(fields) > 1 else ''}"
             raise UserError(
-                f"{place}, line {number}: found {len(fields)} tab-separated columns, expected "
+                f"{place}, line {number}: found {columns_found}, expected "
                 f"{len(COLUMNS)} ({', '.join(COLUMNS)}): {line[:60]!r}"
             )
         if not _ID.fullmatch(fields[0]):
@@ -68,7 +70,7 @@ def read_sentences(
         if fields[0].isdigit():
             words.append(fields[1])
             rows.append(fields)
-    if words:
+    if raw:
         yield sentence()
 
 
