@@ -45,7 +45,9 @@ class Trainer:
         None, "bytes each layer keeps for the backward pass; more is computed again", low=0
     )
     kernel: str = option(
-        "auto", "who computes the recurrence", choices=("auto", "generated", "reference", "vendor")
+        "auto",
+        "who computes the recurrence",
+        choices=("auto", "generated", "reference", "scan", "vendor"),
     )
 
 

@@ -3,6 +3,8 @@
 reference   the plain loop: the specification
 weights     a gated cell's parameters
 window      the earlier inputs that a gate may read
+generated   native code made from a cell's equations
+scan        all of time at once, for cells that are linear in their state
 vendor      torch's own RNN, LSTM and GRU layers, where they compute the same thing
 kernels     which of them serves
 layer       one cell in one direction over a padded batch

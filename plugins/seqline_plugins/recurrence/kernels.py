@@ -7,7 +7,9 @@ reference   the plain loop: it serves everything
 
 from __future__ import annotations
 
+import time
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -19,18 +21,30 @@ from seqline_plugins.recurrence import reference, vendor
 from seqline_plugins.recurrence.weights import GateWeights
 
 State = dict[str, Tensor]
-KERNELS = ("generated", "vendor", "reference")
+KERNELS = ("generated", "vendor", "scan", "reference")
 
 
-def check_wanted(cell: GatedCell | StepCell, wanted: str) -> None:
-    """Raise `UserError` for a kernel that does not exist, or the vendor's where it has no layer."""
+def check_wanted(
+    cell: GatedCell | StepCell, wanted: str, input_size: int, hidden_size: int
+) -> None:
+    """Raise `UserError` for a kernel that does not exist, or one that cannot serve this cell."""
     if wanted not in ("auto", *KERNELS):
         known = ", ".join(sorted(KERNELS))
         raise UserError(f"trainer.kernel: found '{wanted}', expected auto, {known}.")
-    refused = vendor.refusal(cell)
-    if wanted == "vendor" and refused is not None:
+    refused = None
+    if wanted == "vendor":
+        refused = vendor.refusal(cell)
+    elif wanted == "scan" and not _is_linear(cell, input_size, hidden_size):
+        refused = "it is not linear in its state"
+    if refused is not None:
         name = type(cell).__name__
-        raise UserError(f"trainer.kernel=vendor cannot serve the cell {name}: {refused}.")
+        raise UserError(f"trainer.kernel={wanted} cannot serve the cell {name}: {refused}.")
+
+
+def _is_linear(cell: GatedCell | StepCell, input_size: int, hidden_size: int) -> bool:
+    from seqline_plugins.recurrence.scan import is_linear
+
+    return isinstance(cell, GatedCell) and is_linear(cell, input_size, hidden_size)
 
 
 class Kernel:
@@ -46,9 +60,7 @@ class Kernel:
     def __init__(self, cell: GatedCell, wanted: str) -> None:
         self.cell, self.wanted = cell, wanted
         self.budget: int | None = None
-        has_layer = vendor.refusal(cell) is None
-        self._otherwise = "vendor" if wanted != "reference" and has_layer else "reference"
-        self.served = "generated" if wanted in ("auto", "generated") else self._otherwise
+        self.served = "generated" if wanted == "auto" else wanted
         self._programs: dict[Any, Any] = {}
 
     def run(
@@ -68,8 +80,7 @@ class Kernel:
                 x, state = _as_weights(weights, x, state)
                 options = {"reverse": backward, "budget": self.budget}
                 return program(self.cell, weights, x, lengths, state, **options)
-        name = self._otherwise if self.served == "generated" else self.served
-        run = vendor.run_vendor if name == "vendor" else reference.run_gated
+        run = self._other(weights, x, state)
         if not backward:
             return run(self.cell, weights, x, lengths, state)
         output, state = run(self.cell, weights, reverse(x, lengths), lengths, state)
@@ -85,9 +96,49 @@ class Kernel:
                 self._programs[key] = program_for(self.cell, *key)
             except UnavailableError as reason:
                 self._programs[key] = None
-                self.served = self._otherwise
-                _say_once(type(self.cell), f"{reason}; the {self._otherwise} kernel serves it")
+                self.served = "vendor" if vendor.refusal(self.cell) is None else "reference"
+                _say_once(type(self.cell), f"{reason}; the {self.served} kernel serves it")
         return self._programs[key]
+
+    def _other(self, weights: GateWeights, x: Tensor, state: State) -> Run:
+        """Return what serves where no generated code does."""
+        from seqline_plugins.recurrence.scan import run_scan
+
+        if self.served == "vendor" or (
+            self.served == "generated" and not vendor.refusal(self.cell)
+        ):
+            return vendor.run_vendor
+        if self.served == "scan":
+            return run_scan
+        sizes = weights.input_size, weights.hidden_size
+        free = self.wanted != "reference" and x.shape[1] >= LONG
+        if free and _is_linear(self.cell, *sizes):
+            where = (type(self.cell), *sizes, x.device.type, x.shape[0], x.shape[1].bit_length())
+            if where not in _faster:
+                seconds = [_seconds(run, self.cell, weights, x, state) for run in (run_scan, REF)]
+                _faster[where] = run_scan if seconds[0] < seconds[1] else REF
+            return _faster[where]
+        return reference.run_gated
+
+
+Run = Callable[[GatedCell, GateWeights, Tensor, Tensor | None, State], tuple[Tensor, State]]
+REF: Run = reference.run_gated
+LONG = 16
+"""Steps from which on it may pay to scan."""
+_faster: dict[Any, Run] = {}
+
+
+def _seconds(run: Run, cell: GatedCell, weights: GateWeights, x: Tensor, state: State) -> float:
+    """Return how long a forward pass takes, the second time."""
+    for _ in range(2):
+        if x.is_cuda:
+            torch.cuda.synchronize()
+        started = time.perf_counter()
+        with torch.no_grad():
+            run(cell, weights, x, None, state)
+        if x.is_cuda:
+            torch.cuda.synchronize()
+    return time.perf_counter() - started
 
 
 def _precision(tensors: list[Tensor], weights: GateWeights) -> torch.dtype | None:

@@ -41,7 +41,7 @@ class RecurrentLayer(nn.Module):
         self.input_size, self.hidden_size = input_size, hidden_size
         self.backward_in_time = backward
         self.cell = build_cell(cell, input_size, hidden_size)
-        check_wanted(self.cell, kernel)
+        check_wanted(self.cell, kernel, input_size, hidden_size)
         if isinstance(self.cell, GatedCell):
             self.kernel = Kernel(self.cell, kernel)
             self.weights = GateWeights(self.cell, input_size, hidden_size)

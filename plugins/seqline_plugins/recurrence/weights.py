@@ -130,6 +130,20 @@ class GateWeights(nn.Module):
         every = [parts.get(self.owner[gate.name], x) for gate in self.gates]
         return torch.cat(every, dim=-1) + self.bias_of_all()
 
+    def windows(self, x: Float[Tensor, "B T I"], state: Mapping[str, Tensor]) -> Tensor:
+        """Return what `matrix_of_fed` multiplies: x_t and, with windows, the inputs before it."""
+        if self.window == 1:
+            return x
+        lags = range(1, self.window)
+        return torch.cat([x, *(earlier(x, state[PAST], lag) for lag in lags)], dim=-1)
+
+    def feed_of_program(
+        self, x: Float[Tensor, "B T I"], state: Mapping[str, Tensor]
+    ) -> tuple[Float[Tensor, "B T H"], ...]:
+        """Return the feed-forward part of every gate with rows in W_F."""
+        product = F.linear(self.windows(x, state), self.matrix_of_fed(), self.bias_of_fed())
+        return product.split(self.hidden_size, -1) if self.fed else ()
+
     def matrix_of_fed(self) -> Float[Tensor, "FH kI"]:
         """Return all that multiplies inputs: W_F, to its right what multiplies those before x_t."""
         if self.window == 1:

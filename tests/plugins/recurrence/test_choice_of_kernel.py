@@ -74,7 +74,7 @@ def test_a_vendors_layer_that_does_not_exist_is_refused(cell: dict[str, Any]) ->
 
 
 def test_an_unknown_kernel_is_refused_with_those_there_are() -> None:
-    wanted = "found 'fast', expected auto, generated, reference, vendor"
+    wanted = "found 'fast', expected auto, generated, reference, scan, vendor"
     with pytest.raises(UserError, match=wanted):
         stack_of({"name": "rnn"}, kernel="fast")
 

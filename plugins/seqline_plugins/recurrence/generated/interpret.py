@@ -76,7 +76,8 @@ def run_equations(
         read = known | {("fed", g): part for g, part in zip(equations.gates, parts, strict=False)}
         read |= {("noise", n): one[:, t] for n, one in zip(equations.noises, noises, strict=True)}
         read |= {("state", name): one for name, one in state.items()}
-        found = _one_step(order, matrices, read | {("input", ""): x[rows, place]})
+        read |= {("input", ""): x[rows, place]}
+        found = evaluate(order, matrices, read, like=x, hidden_size=H)
         valid = (length > t).unsqueeze(-1)
         new = {n: found[id(node)].expand(B, H) for n, node in equations.new.items()}
         state = {name: torch.where(valid, new[name], state[name]) for name in state}
@@ -87,13 +88,16 @@ def run_equations(
     return (output.scatter(1, where, torch.stack(steps, 1)), *state.values())
 
 
-def _one_step(
+def evaluate(
     order: Sequence[Node],
     matrices: Mapping[int, Tensor],
     read: Mapping[tuple[str, Any], Tensor],
+    *,
+    like: Tensor,
+    hidden_size: int,
 ) -> dict[int, Tensor]:
+    """Return the value of every node, by its id; `read` holds the leaves' by kind and name."""
     value: dict[int, Tensor] = {}
-    like = next(tensor for (kind, _), tensor in read.items() if kind == "state")
     for node in order:
         args = [value[id(arg)] for arg in node.args]
         if (node.op, node.value) in read:
@@ -101,7 +105,7 @@ def _one_step(
         elif node.op == "constant":
             found = like.new_tensor(float(node.value))
         elif node.op == "inverse_hidden":
-            found = like.new_tensor(1 / like.shape[1])
+            found = like.new_tensor(1 / hidden_size)
         elif node.op == "product":
             found = F.linear(args[0], matrices[id(node)])
         elif node.op == "power":

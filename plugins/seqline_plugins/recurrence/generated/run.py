@@ -23,10 +23,9 @@ from seqline_plugins.recurrence.generated.library import (
     openmp,
     pointers,
 )
+from seqline_plugins.recurrence.generated.parameters import own_parameter, recurrent_matrix
 from seqline_plugins.recurrence.generated.tape import Tape
-from seqline_plugins.recurrence.generated.trace import BIAS, DIAGONAL, RECURRENT_BIAS
 from seqline_plugins.recurrence.weights import GateWeights
-from seqline_plugins.recurrence.window import PAST, earlier
 
 State = dict[str, Tensor]
 
@@ -68,8 +67,8 @@ def run_generated(
     again chunk by chunk (Chen et al. 2016, "Training deep nets with sublinear memory cost").
     """
     equations = library.plan.equations
-    W_R = [_matrix(weights, product.gates) for product in library.plan.products]
-    owns = [_own(weights, name) for name in equations.owns]
+    W_R = [recurrent_matrix(weights, product.gates) for product in library.plan.products]
+    owns = [own_parameter(weights, name) for name in equations.owns]
     drawn = weights.draw_noise(x)
     own_state = {name: state[name] for name in cell.state}
     shape = Shape(
@@ -85,47 +84,10 @@ def run_generated(
         len(W_R),
         len(owns),
     )
-    fed = [_window(weights, x, state), weights.matrix_of_fed(), weights.bias_of_fed()]
+    fed = [weights.windows(x, state), weights.matrix_of_fed(), weights.bias_of_fed()]
     flat = [tensor.contiguous() for tensor in [*fed, *W_R, *owns, *own_state.values()]]
     output, *last = _Recurrence.apply(shape, *flat)  # type: ignore[no-untyped-call]
     return output, dict(zip(own_state, last, strict=True))
-
-
-def _window(weights: GateWeights, x: Tensor, state: State) -> Tensor:
-    """Return what W_F multiplies: x_t and, in a cell with windows, the inputs before it."""
-    if weights.window == 1:
-        return x
-    lags = range(1, weights.window)
-    return torch.cat([x, *(earlier(x, state[PAST], lag) for lag in lags)], dim=-1)
-
-
-def _matrix(weights: GateWeights, gates: Sequence[str]) -> Tensor:
-    """Return the recurrent matrices of some gates, one below the other, (gates × H, H)."""
-    if tuple(gates) == weights.full:
-        return weights.W_R
-    parts = []
-    for name in gates:
-        form, matrix = weights.recurrent_of(name)
-        if form.name == "block_diagonal":
-            parts.append(torch.block_diag(*matrix))
-        else:
-            parts.append(matrix if form.transform is None else form.transform(matrix))
-    return torch.cat(parts) if len(parts) > 1 else parts[0]
-
-
-def _own(weights: GateWeights, name: str) -> Tensor:
-    if name.startswith(DIAGONAL):
-        return weights.W_R_of[name.removeprefix(DIAGONAL)]
-    H = weights.hidden_size
-    for before, every in (
-        (BIAS, weights.bias_of_all),
-        (RECURRENT_BIAS, weights.recurrent_bias_of_all),
-    ):
-        if name.startswith(before):
-            names = [gate.name for gate in weights.gates]
-            place = names.index(name.removeprefix(before))
-            return every()[place * H : (place + 1) * H]
-    return weights.own[name]
 
 
 class _Recurrence(torch.autograd.Function):
