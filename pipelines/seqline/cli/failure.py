@@ -18,6 +18,7 @@ import traceback
 from collections.abc import Iterator
 from types import FrameType
 
+from seqline.services.trouble import chain
 from seqline_plugins.errors import SeqlineError
 
 FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 130
@@ -34,8 +35,8 @@ def reported(show_traceback: bool = False, as_json: bool = False) -> Iterator[No
         with _terminated_like_interrupted():
             yield
             sys.stdout.flush()  # a reader that went away is noticed here, not at exit
-    except KeyboardInterrupt:
-        _end(INTERRUPTED, "interrupted.", as_json)
+    except KeyboardInterrupt as error:
+        _end(INTERRUPTED, str(error) or "interrupted.", as_json)
     except BrokenPipeError:
         # the reader went away (`| head`): nobody is left to tell, and Python must not try
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -55,7 +56,7 @@ def message_of(error: BaseException) -> str:
     """Say what went wrong, for a person: our own words, or one line about the unforeseen."""
     if isinstance(error, SeqlineError):
         return str(error)
-    for cause in _chain(error):
+    for cause in chain(error):
         if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
             place = f" while writing {cause.filename}" if cause.filename else ""
             return f"the disk is full{place}; free some space and give the same command again."
@@ -69,15 +70,6 @@ def message_of(error: BaseException) -> str:
     first = next(iter(str(error).splitlines()), "")
     said = f"{type(error).__name__}: {first}" if first else type(error).__name__
     return f"{said} (unforeseen; --traceback shows where)"
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    current: BaseException | None = error
-    while current is not None and id(current) not in seen:
-        seen.add(id(current))
-        yield current
-        current = current.__cause__ or current.__context__
 
 
 def _end(status: int, message: str, as_json: bool) -> None:

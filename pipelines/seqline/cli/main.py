@@ -67,6 +67,7 @@ def run(
 ) -> None:
     """Prepare the data, train, evaluate and export a model.
 
+    The same command again goes on with a run that was interrupted.
     `seqline run --cfg` shows every key that can be given.
     """
     with reported(traceback, as_json):
@@ -78,6 +79,31 @@ def run(
         from seqline.cli.run import run as command
 
         command(overrides or [], fresh=fresh, quiet=quiet, as_json=as_json)
+
+
+@app.command()
+def resume(
+    run: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[RUN]", help="Its id, or the first letters; the newest interrupted if absent."
+        ),
+    ] = None,
+    allow_changed_plugins: Annotated[
+        bool,
+        typer.Option(
+            "--allow-changed-plugins", help="Go on although a plugin's source has changed."
+        ),
+    ] = False,
+    traceback: Traceback = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Continue a run that was interrupted, killed or has failed, from where it was."""
+    with reported(traceback, as_json):
+        from seqline.cli.resume import resume as command
+
+        command(run, allow_changed_plugins=allow_changed_plugins, quiet=quiet, as_json=as_json)
 
 
 @app.command()

@@ -6,12 +6,13 @@ Everything that moves is in `Training`, and `Training.save` writes all of it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from seqline.model import SequenceModel
@@ -20,6 +21,7 @@ from seqline.training.averaging import running_average
 from seqline.training.batches import training_batches
 from seqline.training.checkpoint import (
     load_checkpoint,
+    newest_intact,
     random_states,
     restore_random_states,
     save_checkpoint,
@@ -28,6 +30,7 @@ from seqline.training.inference import Scores, score, to_device
 from seqline.training.interrupt import Interruptible
 from seqline.training.optimizer import learning_rate, make_optimizer
 from seqline.training.progress import Progress
+from seqline_plugins.errors import UserError
 from seqline_plugins.task import Batch, EncodedSplit, Metric, Metrics
 
 OnMetrics = Callable[[int, int, dict[str, float]], None]
@@ -37,11 +40,15 @@ POINTS = 10
 
 @dataclass(frozen=True)
 class Watchers:
-    """Who hears of a training: the person, the tracking store; where its checkpoints go."""
+    """Who hears of a training: the person, the tracking store; where its checkpoints go.
+
+    `time_of(step, names)` returns when figures were measured by an attempt before this one.
+    """
 
     reporter: Reporter
     checkpoints: Path
     on_metrics: OnMetrics | None = None
+    time_of: Callable[[int, Iterable[str]], int | None] | None = None
 
 
 class Training:
@@ -188,7 +195,10 @@ class Training:
         if self.at.loss_count:
             metrics = {"train/loss": self.at.loss_sum / self.at.loss_count, **metrics}
             self.at.loss_sum, self.at.loss_count = 0.0, 0
-        point = self.at.record(self.at.epochs(len(self.batches)), metrics)
+        now = time.time_ns() // 1_000_000
+        if self.watchers.time_of is not None:
+            now = self.watchers.time_of(self.at.step, metrics) or now
+        point = self.at.record(self.at.epochs(len(self.batches)), metrics, now)
         if self.watchers.on_metrics is not None:
             self.watchers.on_metrics(point.step, point.timestamp_ms, point.metrics)
 
@@ -232,6 +242,23 @@ class Training:
         path = save_checkpoint(self.watchers.checkpoints, self.at.step, tensors, state_of)
         self._saved = time.monotonic()
         return path
+
+    def resume(self) -> None:
+        """Go on from the newest checkpoint that is intact, if there is one, saying so."""
+        reporter = self.watchers.reporter
+        path = newest_intact(self.watchers.checkpoints, reporter.warn)
+        if path is None:
+            return
+        try:
+            self.restore(path)
+        except (KeyError, RuntimeError, ValueError, SafetensorError) as error:
+            first = str(error).strip().splitlines()[0]
+            raise UserError(f"{path}: does not fit the model of now ({first}).") from error
+        if self.watchers.on_metrics is not None:
+            for point in self.at.history:
+                self.watchers.on_metrics(point.step, point.timestamp_ms, point.metrics)
+        epochs = self.at.epochs(len(self.batches))
+        reporter.say(f"the training goes on after step {self.at.step}, epoch {epochs:.2f}")
 
     def restore(self, path: Path) -> None:
         """Go back to what a checkpoint holds; what follows is as if it had never stopped."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -50,10 +49,9 @@ class Progress:
         """Return the epochs done, with fractions; an epoch has `batches` batches."""
         return self.epoch + self.position / max(1, batches)
 
-    def record(self, epochs: float, metrics: Mapping[str, float]) -> Point:
-        """Add figures to the history."""
-        now = time.time_ns() // 1_000_000
-        point = Point(self.step, round(epochs, 4), now, dict(metrics))
+    def record(self, epochs: float, metrics: Mapping[str, float], timestamp_ms: int) -> Point:
+        """Add figures, measured at a time in milliseconds, to the history."""
+        point = Point(self.step, round(epochs, 4), timestamp_ms, dict(metrics))
         self.history.append(point)
         return point
 
