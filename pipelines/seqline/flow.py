@@ -190,8 +190,8 @@ def _run(session: Session) -> dict[str, Any]:
     at = session.results
     _link_flow_run(session)
     with _tracked(session) as tracking, threads_of_before(_same_machine(session)):
-        begun = tracking.begin()
         prepared = prepare()
+        begun = tracking.begin()  # after the data: those refused leave nothing in the store
         session.attempt.note(data=read_json(at["prepare"].folder / "summary.json")["digest"])
         logged: list[Future[Any]] = [tracking.later(lambda run: run.log_data(at["prepare"]))]
         begun.result()  # a store that cannot be used is said before the training

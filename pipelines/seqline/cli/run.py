@@ -45,6 +45,8 @@ def go_on(attempt: Attempt, reporter: Reporter) -> RunReport:
         with attempt.held():
             return launch(attempt, reporter)
     except KeyboardInterrupt:
+        if not attempt.began:
+            raise
         raise KeyboardInterrupt(
             f"interrupted; `seqline resume {attempt.record.name}`, or the same command again, "
             "goes on from here."

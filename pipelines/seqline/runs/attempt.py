@@ -38,6 +38,11 @@ class Attempt:
         return len(self.record.attempts)
 
     @property
+    def began(self) -> bool:
+        """Whether the run has come to anything that is worth going on from."""
+        return self.number > 1 or self.record.run_id is not None or bool(self.record.stages)
+
+    @property
     def checkpoints(self) -> Path:
         """The folder of the run's checkpoints."""
         return self.home.checkpoints / self.record.key
@@ -95,8 +100,7 @@ class Attempt:
             self.let_be()
 
     def _end(self, status: str, error: BaseException | None) -> None:
-        began = self.number > 1 or self.record.run_id is not None or self.record.stages
-        if error is not None and not began:
+        if error is not None and not self.began:
             remove(self.home, self.record.key)
             return
         if self.record.status == "finished":  # what came after it does not undo it

@@ -16,6 +16,7 @@ from seqline.runs.attempt import Attempt
 from seqline.stages.folder import StageResult, read_json
 from seqline.tracking.models import log_model, register_model
 from seqline.tracking.pictures import draw_learning_curve
+from seqline.tracking.settle import settle_tracking
 from seqline.tracking.store import as_default, experiment_id, open_store
 from seqline_plugins.errors import UserError
 
@@ -247,13 +248,24 @@ def _note(results: Mapping[str, Any], samples: str) -> str:
 
 
 def export_of_run(home: Home, run_id: str) -> Path | None:
-    """Return where the exported model of a run lies, None for a run that exported none."""
+    """Return where the exported model of a run lies, None for a run that exported none.
+
+    Raises `UserError` for a place outside the home, which no run of seqline writes.
+    """
     from mlflow.exceptions import MlflowException
 
     client = open_store(home)
+    settle_tracking(home, client)
     try:
         tags = client.get_run(run_id).data.tags
     except MlflowException:
         return None
-    folder = Path(tags["export"]) if "export" in tags else None
-    return folder if folder is not None and folder.is_dir() else None
+    if "export" not in tags:
+        return None
+    folder = Path(tags["export"])
+    if not folder.resolve().is_relative_to(home.stages.resolve()):
+        raise UserError(
+            f"run {run_id}: its tag says that its export is {folder}, which is not in "
+            f"{home.stages}; name the folder itself if you trust it."
+        )
+    return folder if folder.is_dir() else None
