@@ -47,6 +47,8 @@ SCENARIOS = (
     ["cell=lstm", "cell@task.characters.cell=gru", "data.column=xpos"],
 )
 PHASES = ("starting", "prepare", "train", "evaluate", "export", "ending")
+OFTEN = (1, 1, 3, 1, 1, 2)
+"""How often each phase is chosen."""
 LONGEST = 240.0
 """Seconds in which one attempt must end or be killed."""
 
@@ -221,18 +223,19 @@ class Soak:
             self.compare(attempts, wanted, database)
 
     def killed_run(self, attempts: Attempts, until: int, seconds: float) -> None:
-        """Kill the run again and again, then let it finish."""
-        reached = 0
-        while len(self.kills) < until and not attempts.finished:
-            reached = self.draw.randrange(reached, len(PHASES))
+        """Kill the run again and again, each time as far or further, then let it finish."""
+        chosen = self.draw.choices(range(len(PHASES)), weights=OFTEN, k=until - len(self.kills))
+        for phase in (PHASES[number] for number in sorted(chosen)):
+            if attempts.finished:
+                return
             process = attempts.start(resume=self.resumes(attempts))
-            attempts.wait_for(PHASES[reached], process)
-            longest = {"starting": 0.4 * seconds, "train": 0.3 * seconds}.get(PHASES[reached], 1.0)
+            attempts.wait_for(phase, process)
+            longest = {"starting": 0.4 * seconds, "train": 0.2 * seconds}.get(phase, 0.8)
             time.sleep(self.draw.uniform(0, longest))
             if process.poll() is None:
                 attempts.kill(process)
-                self.kills.append({"run": self.runs, "phase": PHASES[reached]})
-                print(f"kill {len(self.kills)}: {PHASES[reached]}", flush=True)
+                self.kills.append({"run": self.runs, "phase": phase})
+                print(f"kill {len(self.kills)}: {phase}", flush=True)
             elif attempts.finish(process):
                 sys.exit(attempts.logs[-1])
         if not attempts.finished and attempts.finish(attempts.start(resume=self.resumes(attempts))):

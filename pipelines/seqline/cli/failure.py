@@ -62,7 +62,8 @@ def message_of(error: BaseException) -> str:
             return f"the disk is full{place}; free some space and give the same command again."
         if "database or disk is full" in str(cause):
             return "the disk is full; free some space and give the same command again."
-        if isinstance(cause, MemoryError) or type(cause).__name__ == "OutOfMemoryError":
+        too_much = "can't allocate memory" in str(cause)
+        if isinstance(cause, MemoryError) or type(cause).__name__ == "OutOfMemoryError" or too_much:
             return (
                 "out of memory; a smaller trainer.batch_size or trainer.batch_tokens needs less "
                 "(trainer.accumulate keeps the size of an update)."

@@ -88,6 +88,7 @@ def train(
             "best_epoch": at.best_epoch,
             "best_is_average": at.best_is_average,
             "device": str(accelerator.device),
+            "pieces": at.pieces,
         }
         write_json(folder / "summary.json", summary)
 

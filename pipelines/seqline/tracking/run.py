@@ -130,6 +130,8 @@ class TrackedRun:
         kernels = {f"kernel.{part}": name for part, name in summary["kernels"].items()}
         reused = str(trained.reused).lower()
         self.tag(**{"train.reused": reused, "train.digest": trained.digest}, **kernels)
+        if summary["pieces"] > 1:
+            self.tag(micro_batches=f"{summary['pieces']} a batch, since memory ran out")
         picture = trained.folder / "learning_curve.png"
         if not picture.is_file():
             partial = picture.with_name(f".{os.getpid()}-{picture.name}")

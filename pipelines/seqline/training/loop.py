@@ -6,7 +6,7 @@ Everything that moves is in `Training`, and `Training.save` writes all of it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from seqline.training.checkpoint import (
 )
 from seqline.training.inference import Scores, score, to_device
 from seqline.training.interrupt import Interruptible
+from seqline.training.memory import PIECES, out_of_memory, pieces_of
 from seqline.training.optimizer import learning_rate, make_optimizer
 from seqline.training.progress import Progress
 from seqline_plugins.errors import UserError
@@ -113,17 +114,14 @@ class Training:
     def _update(self) -> None:
         """One step of the optimizer: the mean loss over the targets of `accumulate` batches."""
         started = time.perf_counter()
-        self.forward.train()
-        rows_of = self.batches[self.at.position : self.at.position + self.trainer["accumulate"]]
-        group = [self.splits["train"].batch(rows) for rows in rows_of]
-        tokens = sum(int(batch["lengths"].sum()) for batch in group)
-        losses, counts = zip(
-            *[self._backward(batch, tokens, len(group)) for batch in group], strict=True
-        )
-        targets = max(1, int(sum(counts)))
-        if len(group) > 1:  # each batch was divided by the tokens, which were known beforehand
-            grads = [p.grad for p in self.model.parameters() if p.grad is not None]
-            torch._foreach_mul_(grads, tokens / targets)
+        batches = self.batches[self.at.position : self.at.position + self.trainer["accumulate"]]
+        try:
+            loss, targets, tokens = self._gradient(batches)
+        except Exception as error:
+            if self.at.pieces > 1 or not out_of_memory(error):
+                raise
+            self._take_pieces()
+            loss, targets, tokens = self._gradient(batches)
         if self.trainer["clip_norm"] is not None:
             self.accelerator.clip_grad_norm_(self.model.parameters(), self.trainer["clip_norm"])
         share = self.at.share_done(self.trainer, len(self.batches))
@@ -134,9 +132,9 @@ class Training:
         if self.average is not None:
             self.average.update_parameters(self.model)
         self.at.step += 1
-        self.at.position += len(group)
+        self.at.position += len(batches)
         self.at.tokens += tokens
-        self.at.loss_sum += float(sum(losses))
+        self.at.loss_sum += loss
         self.at.loss_count += targets
         spent = time.perf_counter() - started
         self.at.seconds, self.at.busy_seconds = (
@@ -145,6 +143,33 @@ class Training:
         )
         if self.at.step % max(1, len(self.batches) // self.trainer["accumulate"] // POINTS) == 0:
             self._record({})
+
+    def _gradient(self, batches: Sequence[Sequence[int]]) -> tuple[float, int, int]:
+        """Set the gradient of one update; return the summed loss, the targets, the tokens."""
+        self.forward.train()
+        pieces = [piece for rows in batches for piece in pieces_of(rows, self.at.pieces)]
+        group = [self.splits["train"].batch(rows) for rows in pieces]
+        tokens = sum(int(batch["lengths"].sum()) for batch in group)
+        losses, counts = zip(
+            *[self._backward(batch, tokens, len(group)) for batch in group], strict=True
+        )
+        targets = max(1, int(sum(counts)))
+        if len(group) > 1:  # each batch was divided by the tokens, which were known beforehand
+            grads = [p.grad for p in self.model.parameters() if p.grad is not None]
+            torch._foreach_mul_(grads, tokens / targets)
+        return float(sum(losses)), targets, tokens
+
+    def _take_pieces(self) -> None:
+        """From here on take each batch in parts: the same update, to other bits, in less memory."""
+        self.at.pieces = PIECES
+        self.optimizer.zero_grad(set_to_none=True)
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        self.watchers.reporter.warn(
+            f"out of memory in update {self.at.step + 1}: from here on each batch is taken in "
+            f"{PIECES} parts, its update the same. The bits of an undisturbed run are no longer "
+            "promised."
+        )
 
     def _backward(self, batch: Batch, tokens: int, group: int) -> tuple[Tensor, Tensor]:
         """Add one batch's gradient; return its summed loss and its number of targets."""

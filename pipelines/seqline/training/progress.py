@@ -26,6 +26,7 @@ class Progress:
     seconds          since the first update, validation included
     busy_seconds     the same without validation; `tokens` are those trained on meanwhile
     loss_sum, loss_count  since the last point of the history
+    pieces           parts in which a batch is taken, more than one after memory ran out
     """
 
     step: int = 0
@@ -43,6 +44,7 @@ class Progress:
     best_epoch: float = 0.0
     best_is_average: bool = False
     finished: bool = False
+    pieces: int = 1
     history: list[Point] = field(default_factory=list)
 
     def epochs(self, batches: int) -> float:
