@@ -29,6 +29,7 @@ from seqline.reporter import Reporter, SilentReporter
 from seqline.runs.attempt import Attempt
 from seqline.runs.claim import claim
 from seqline.services.address import check_tracking
+from seqline.services.trouble import passes
 from seqline.services.ui import tracking_pages
 from seqline.stages.folder import StageResult, Workspace, read_json
 from seqline.stages.train import machine, threads_of_before, use_threads
@@ -39,6 +40,8 @@ from seqline.training.loop import Watchers
 from seqline_plugins.errors import SeqlineError, UserError
 
 Config = Mapping[str, Any]
+STAGE_DELAYS = [5.0, 30.0, 120.0]
+"""Seconds before a stage that failed in a way that passes is tried again."""
 
 
 @dataclass(frozen=True)
@@ -107,9 +110,21 @@ def _flow_name() -> str:
     return f"{parameters['task']}: {model}, seed {parameters['seed']}"
 
 
+def _passes(of: Any, task_run: Any, state: Any) -> bool:
+    """Say whether a stage's failure passes by itself: a server away, a lock, never a mistake."""
+    error = state.data
+    return isinstance(error, Exception) and not isinstance(error, UserError) and passes(error)
+
+
 def _stage(name: str) -> Any:
     return task(
-        name=name, task_run_name=_task_name, cache_policy=NO_CACHE, persist_result=False, retries=0
+        name=name,
+        task_run_name=_task_name,
+        cache_policy=NO_CACHE,
+        persist_result=False,
+        retries=len(STAGE_DELAYS),
+        retry_delay_seconds=STAGE_DELAYS,
+        retry_condition_fn=_passes,
     )
 
 

@@ -15,6 +15,7 @@ from seqline.runs.attempt import Attempt
 from seqline.runs.claim import claim
 from seqline.runs.record import load, remove
 from seqline.tracking.background import Tracking
+from seqline.tracking.run import export_of_run
 from seqline.tracking.settle import settle_tracking
 from seqline.tracking.store import as_default
 from seqline_plugins.errors import UserError
@@ -127,3 +128,14 @@ def test_a_run_has_one_model_and_one_version_however_often_it_is_logged(
     assert len(client.search_logged_models([experiment])) == 1
     assert [one.model_id for one in client.get_run(run_id).outputs.model_outputs] == [model_id]
     remove(store_home, attempt.record.key)
+
+
+def test_an_export_outside_the_home_is_not_used(
+    client: MlflowClient, attempt: Attempt, store_home: Home, tmp_path: Path
+) -> None:
+    Tracking(attempt).begin().result()
+    run_id = str(attempt.record.run_id)
+    for place in (tmp_path, store_home.stages / ".." / "..", Path("/etc")):
+        client.set_tag(run_id, "export", str(place))
+        with pytest.raises(UserError, match="which is not in"):
+            export_of_run(store_home, run_id)

@@ -215,25 +215,39 @@ def test_every_generator_is_set_back() -> None:
 @pytest.mark.parametrize("file", ["tensors.safetensors", "state.json", "sums.json"])
 @pytest.mark.parametrize("how", ["altered", "torn", "gone"])
 def test_of_two_checkpoints_the_older_is_used_where_the_newer_is_damaged(
-    make_training, tmp_path: Path, file: str, how: str
+    tmp_path: Path, file: str, how: str
+) -> None:
+    older, newer = save(tmp_path, 3), save(tmp_path, 4)
+    damage_file(newer / file, how)
+    said: list[str] = []
+    assert newest_intact(tmp_path, said.append) == older
+    assert len(said) == 1 and str(newer) in said[0]
+    assert file in said[0] or file == "sums.json"
+    assert checkpoints(tmp_path) == [older]
+    damage_file(older / file, how)
+    assert newest_intact(tmp_path, said.append) is None and len(said) == 2
+
+
+def damage_file(path: Path, how: str) -> None:
+    whole = path.read_bytes()
+    middle = len(whole) // 2
+    if how == "gone":
+        path.unlink()
+    elif how == "torn":
+        path.write_bytes(whole[:middle])
+    else:
+        path.write_bytes(whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :])
+
+
+def test_a_training_goes_on_from_the_checkpoint_before_to_the_same_bits(
+    make_training, tmp_path: Path
 ) -> None:
     training = make_training(**MOVING, checkpoint_minutes=1e-9)
     with pytest.raises(StopIteration):
         training.watchers.reporter.training = stop_after(training, 7)
         training.run()
     older, newer = checkpoints(tmp_path / "checkpoints")
-    damaged = newer / file
-    whole = damaged.read_bytes()
-    if how == "gone":
-        damaged.unlink()
-    else:
-        middle = len(whole) // 2
-        changed = whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]
-        damaged.write_bytes(changed if how == "altered" else whole[:middle])
-    said: list[str] = []
-    assert newest_intact(tmp_path / "checkpoints", said.append) == older
-    assert len(said) == 1 and str(newer) in said[0]
-    assert file in said[0] or file == "sums.json"
+    damage_file(newer / "tensors.safetensors", "altered")
     resumed = make_training(**MOVING)
     resumed.resume()
     assert f"checkpoint-{resumed.at.step:09d}" == older.name

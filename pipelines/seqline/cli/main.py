@@ -107,6 +107,23 @@ def resume(
 
 
 @app.command()
+def clean(
+    yes: Annotated[bool, typer.Option("--yes", help="Free it without asking.")] = False,
+    reusable: Annotated[
+        bool,
+        typer.Option("--reusable", help="Also what finished runs keep only to be used again."),
+    ] = False,
+    traceback: Traceback = False,
+    as_json: Json = False,
+) -> None:
+    """Show what the home holds and free what no run needs."""
+    with reported(traceback, as_json):
+        from seqline.cli.clean import clean as command
+
+        command(yes=yes, reusable=reusable, as_json=as_json)
+
+
+@app.command()
 def predict(
     model: Annotated[
         str, typer.Argument(metavar="FOLDER|RUN", help="An exported model, or a run.")
