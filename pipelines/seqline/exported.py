@@ -78,7 +78,8 @@ def load_export(folder: Path | str) -> Predictor:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise UserError(f"{folder}: there is no such folder; expected an exported model.")
+        found = "this is a file" if folder.exists() else "there is no such folder"
+        raise UserError(f"{folder}: {found}; expected the folder of an exported model.")
     missing = [name for name in FILES if not (folder / name).is_file()]
     if missing and (folder / "model" / MARK).is_file():
         return load_export(folder / "model")
@@ -118,16 +119,23 @@ def _read_object(path: Path) -> dict[str, Any]:
 
 def predict_file(folder: Path | str, file: Path | None, out: TextIO) -> None:
     """Predict for a file, or standard input, and write the answers in the format read."""
-    from seqline_tasks.data.files import read_lines
-
     predictor = load_export(folder)
+    out.write(predictor.predict_text(*read_input(file)))
+
+
+def read_input(file: Path | None) -> tuple[list[str], str]:
+    """Return the lines of a file, or of standard input, and the place that messages name.
+
+    Raises `UserError` for what is not there, cannot be read or is not UTF-8.
+    """
+    from seqline_tasks.data.files import decode_lines, read_lines
+
     if file is None:
-        lines, place = (line.rstrip("\r\n") for line in sys.stdin), "standard input"
-        out.write(predictor.predict_text(lines, place))
-        return
+        place = "standard input"
+        return [line for _, line in decode_lines(sys.stdin.buffer, place)], place
     if not file.is_file():
         raise UserError(f"{file}: there is no such file.")
-    out.write(predictor.predict_text((line for _, line in read_lines(file)), str(file)))
+    return [line for _, line in read_lines(file)], str(file)
 
 
 def _size(example: Example) -> int:

@@ -6,7 +6,9 @@ import errno
 import json
 import logging
 import os
+import shutil
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +32,7 @@ QUIET = {
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     "PREFECT_CLI_COLORS": "false",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "MLFLOW_LOGGING_LEVEL": "CRITICAL",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
@@ -39,6 +41,12 @@ QUIET = {
 
 Nothing is sent anywhere, nothing floods the terminal, a server that is away is given up in time.
 """
+
+LEAST_FREE = 16 * 1024 * 1024
+"""Bytes on the disk without which not even the databases of a run can be made."""
+FULL_IN_WORDS = ("database or disk is full", "No space left on device")
+"""How libraries say it that raise errors of their own: SQLite, safetensors."""
+DISK_FULL = "the disk is full{place}; free some space and give the same command again."
 
 
 @dataclass(frozen=True)
@@ -104,8 +112,9 @@ def open_home() -> Home:
         path.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path):
             pass
+        refuse_full_disk(path)
     except OSError as error:
-        if error.errno == errno.ENOSPC:
+        if is_disk_full(error):
             raise
         raise UserError(
             f"SEQLINE_HOME={path}: cannot be written to ({error.strerror or error}); choose "
@@ -131,10 +140,36 @@ def _check_format(mark: Path) -> None:
         )
 
 
+def refuse_full_disk(path: Path) -> None:
+    """Raise `OSError` where the disk under a folder is full, or as good as full."""
+    if shutil.disk_usage(path).free < LEAST_FREE:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Say whether an error, or what led to it, is that the disk is full."""
+    return any(
+        (isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT))
+        or any(words in str(cause) for words in FULL_IN_WORDS)
+        for cause in chain(error)
+    )
+
+
+def chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and what led to it."""
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        yield current
+        current = current.__cause__ or current.__context__
+
+
 def quiet_environment() -> None:
     """Turn analytics and chatter off and put Prefect's home into ours, unless the user chose."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     os.environ.setdefault("PREFECT_HOME", str(home_path() / "prefect"))
-    for name in ("alembic", "mlflow", "sqlalchemy.engine", "matplotlib", "fsspec"):
+    for name in ("alembic", "sqlalchemy.engine", "matplotlib", "fsspec"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    logging.getLogger("mlflow").setLevel(logging.CRITICAL)  # it logs a traceback and raises too

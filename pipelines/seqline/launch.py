@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from seqline.home import Home
+from seqline.home import Home, refuse_full_disk
 from seqline.reporter import Reporter
 from seqline.runs.attempt import Attempt
 from seqline.services.address import check_prefect, check_tracking
@@ -40,9 +40,12 @@ def launch(attempt: Attempt, reporter: Reporter) -> RunReport:
             return run_pipeline(
                 attempt, reporter=reporter, tracking=tracking, lasting_server=server is None
             )
-        except httpx.TransportError as error:
+        except httpx.HTTPError as error:
+            refuse_full_disk(attempt.home.path)
+            happened = "went away" if isinstance(error, httpx.TransportError) else "has trouble"
+            first = next(iter(str(error).splitlines()), type(error).__name__)
             raise ServiceError(
-                f"Prefect's server at {os.environ['PREFECT_API_URL']} went away ({error}); "
+                f"Prefect's server at {os.environ['PREFECT_API_URL']} {happened} ({first}); "
                 "`seqline resume`, or the same command again, goes on."
             ) from error
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -17,7 +18,9 @@ from typing import Any
 import pytest
 import yaml
 
+from seqline.cli.failure import message_of
 from seqline.cli.main import main
+from seqline.home import open_home
 
 SEQLINE = [sys.executable, "-c", "import sys; from seqline.cli.main import main; sys.exit(main())"]
 
@@ -127,6 +130,7 @@ def test_cfg_prints_the_configuration_as_yaml(capsys) -> None:
     [
         (KeyboardInterrupt(), 130, "interrupted"),
         (OSError(errno.ENOSPC, "No space left on device", "x.bin"), 1, "disk is full"),
+        (RuntimeError("I/O error: No space left on device (os error 28)"), 1, "disk is full"),
         (MemoryError(), 1, "out of memory"),
         (RuntimeError("first line\nsecond line"), 1, "RuntimeError: first line"),
         (ZeroDivisionError(), 1, "--traceback"),
@@ -145,6 +149,27 @@ def test_full_disk_is_found_behind_another_error(pipeline, capsys) -> None:
     failing(pipeline, full)
     assert main(["run"]) == 1
     assert "disk is full" in capsys.readouterr().err
+
+
+def test_a_disk_without_room_for_a_run_is_said_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEQLINE_HOME", str(tmp_path))
+    usage = shutil.disk_usage("/")._replace(free=1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    with pytest.raises(OSError) as full:
+        open_home()
+    assert message_of(full.value).startswith(f"the disk is full while writing {tmp_path}")
+
+
+def test_data_that_are_not_there_are_refused_before_anything_starts(pipeline, capsys) -> None:
+    def launch(*args: Any, **kwargs: Any) -> None:
+        raise AssertionError("launched")
+
+    pipeline.launch = launch
+    given = ["data=files", "data.train=gone.conllu", "data.test=gone.conllu"]
+    assert main(["run", *given]) == 2
+    assert "data.train=gone.conllu: there is no such file" in capsys.readouterr().err
 
 
 def test_termination_counts_as_an_interrupt(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from seqline.services import address
 from seqline.services.address import check_prefect, check_tracking, free_port
-from seqline_plugins.errors import ServiceError
+from seqline_plugins.errors import ServiceError, UserError
 
 
 @pytest.fixture(autouse=True)
@@ -55,6 +55,55 @@ def test_a_server_in_trouble_does_not_count_as_an_answer(
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", broken_server)
     with pytest.raises(ServiceError):
+        check_tracking()
+
+
+@pytest.fixture
+def another_server() -> Iterator[str]:
+    """A server of something else: a page at every address but one."""
+
+    class Pages(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.path == "/health":
+                self.send_error(404)
+                return
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Pages) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_a_server_of_something_else_is_told_apart(
+    another_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", another_server)
+    with pytest.raises(ServiceError, match="not MLflow's tracking server \\(status 404\\)"):
+        check_tracking()
+    monkeypatch.setenv("PREFECT_API_URL", f"{another_server}/pages")
+    with pytest.raises(ServiceError, match=r"not Prefect's API.*usually ends in /api"):
+        check_prefect()
+
+
+@pytest.mark.parametrize(
+    ("uri", "message"),
+    [
+        ("sqlite:////nowhere/mlflow.db", "there is no folder /nowhere"),
+        ("foo://bar", "found no address of a store"),
+        ("./mlruns", "found no address of a store"),
+    ],
+)
+def test_an_address_that_no_store_has_is_the_users_mistake(
+    uri: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    with pytest.raises(UserError, match=message):
         check_tracking()
 
 

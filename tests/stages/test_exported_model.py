@@ -141,6 +141,13 @@ def test_a_folder_that_is_no_export_is_refused(exported: Path, tmp_path: Path) -
         load_export(broken)
 
 
+def test_a_file_is_no_export(tmp_path: Path) -> None:
+    file = tmp_path / "model.bin"
+    file.touch()
+    with pytest.raises(UserError, match=r"model\.bin: this is a file; expected the folder"):
+        load_export(file)
+
+
 def damaged(exported: Path, tmp_path: Path, name: str, content: bytes) -> Path:
     folder = tmp_path / "damaged"
     shutil.copytree(exported, folder)
@@ -153,6 +160,8 @@ def damaged(exported: Path, tmp_path: Path, name: str, content: bytes) -> Path:
     [
         ("seqline.json", b"{", "the export is damaged"),
         ("config.json", b"\xff", "the export is damaged"),
+        ("config.json", b"[]", r"the export is damaged \(config.json holds no object"),
+        ("seqline.json", b"[1]", r"the export is damaged \(seqline.json holds no object"),
         ("seqline.json", b'{"format": 99, "seqline": "7.0"}', "of format 99, expected 1; it"),
         ("weights.safetensors", b"short", "the export is damaged"),
         ("encoding/vocabulary.json", b"{]", "the export is damaged"),
@@ -168,6 +177,15 @@ def test_a_damaged_export_is_named(
 def test_the_folder_that_a_stage_left_serves_as_well(first_run) -> None:
     predictor = load_export(first_run.run()["export"].folder)
     assert len(predictor.predict_lines(["the dog"])[0]) == 2
+
+
+def test_standard_input_that_is_not_utf_8_is_named(
+    exported: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = io.TextIOWrapper(io.BytesIO("ok\nzwölf\n".encode("latin-1")))
+    monkeypatch.setattr("sys.stdin", given)
+    with pytest.raises(UserError, match="standard input, line 2: found byte 0xf6"):
+        predict_file(exported, None, io.StringIO())
 
 
 def test_a_missing_file_to_predict_is_named(exported: Path, tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def test_blank_lines_at_either_end_or_doubled_make_no_sentence() -> None:
     ("line", "message"),
     [
         ("1\ta\tb\tNOUN", r"place, line 4: found 4 tab-separated columns, expected 10 \(id, form"),
-        ("1 a _ NOUN _ _ _ _ _ _", "place, line 4: found 1 tab-separated columns"),
+        ("1 a _ NOUN _ _ _ _ _ _", "place, line 4: found 1 tab-separated column, expected 10"),
         ("1" + "\t_" * 10, "place, line 4: found 11 tab-separated columns"),
         ("x" + EMPTY, "place, line 4: found id 'x', expected a word's number"),
         ("0" + EMPTY, "found id '0'"),

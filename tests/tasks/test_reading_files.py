@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from seqline_plugins import UserError
-from seqline_tasks.data.files import digest_of, matching_files, read_lines
+from seqline_tasks.data.files import decode_lines, digest_of, matching_files, read_lines
 
 TEXT = "first\nzwölf 𝄞\n\nlast"
 NUMBERED = [(1, "first"), (2, "zwölf 𝄞"), (3, ""), (4, "last")]
@@ -53,6 +53,14 @@ def test_another_encoding_is_named_with_line_byte_and_column(tmp_path: Path) -> 
     content = "good\nzwölf".encode("latin-1")
     with pytest.raises(UserError, match=r"data\.txt, line 2: found byte 0xf6 at column 3.*UTF-8"):
         lines_of(tmp_path, content)
+
+
+def test_bytes_from_elsewhere_are_named_by_their_place() -> None:
+    given = [b"\xef\xbb\xbfgood\r\n", "zwölf".encode("latin-1")]
+    lines = decode_lines(given, "standard input")
+    assert next(lines) == (1, "good")
+    with pytest.raises(UserError, match="standard input, line 2: found byte 0xf6 at column 3"):
+        next(lines)
 
 
 def test_utf_16_is_told_to_be_converted(tmp_path: Path) -> None:

@@ -33,6 +33,13 @@ def test_short_sentences_serve_where_there_are_no_others() -> None:
     assert mark_mistakes([sentence("a"), sentence()], [["T"], []]) == ["a/T"]
 
 
+def test_long_words_and_sentences_are_cut_and_controls_written_out() -> None:
+    (line,) = mark_mistakes([sentence("x" * 5000, "a\x1b[2J", "\u202eb")], [["T"] * 3])
+    assert line == f"{'x' * 39}…/T a\\u001b[2J/T \\u202eb/T"
+    (line,) = mark_mistakes([sentence(*("w" * 10000))], [["T"] * 10000])
+    assert line == "w/T " * 40 + "…"
+
+
 def test_sentences_of_a_readable_length_are_preferred() -> None:
     examples = [sentence("a"), sentence(*"abcdef"), sentence(*("w" * 50))]
     lines = mark_mistakes(examples, [["T"] * len(e["words"]) for e in examples])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import time
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,14 @@ def test_a_glob_and_gz_are_read_as_one(tmp_path: Path) -> None:
     assert splits["train"] + splits["validation"] == every
 
 
+def test_a_list_of_files_is_read_as_one(tmp_path: Path) -> None:
+    given = files(tmp_path, train=9, more=4, test=3)
+    splits = read(train=[given["train"], given["more"]], test=given["test"])
+    assert splits["train"] + splits["validation"] == sentences(9) + sentences(4, 1)
+    data = DataSource(source="files", train=[given["train"], given["more"]], test=given["test"])
+    assert len(SOURCE.fingerprint(data)["train"]) == 2
+
+
 def test_the_column_is_chosen(tmp_path: Path) -> None:
     given = files(tmp_path, train=9, test=3)
     tags = read(**given, column="xpos")["train"][0]["tags"]
@@ -80,7 +89,9 @@ def test_missing_keys_and_files_without_sentences_are_refused(tmp_path: Path) ->
         read(train=str(blank), test=given["test"])
     untagged = tmp_path / "untagged.conllu"
     untagged.write_text("1\tword" + "\t_" * 8 + "\n\n")
-    with pytest.raises(UserError, match="the test split has no tagged word"):
+    with pytest.raises(
+        UserError, match=r"data\.column: found no upos tag in the test split.*data\.column=xpos"
+    ):
         read(train=given["train"], test=str(untagged))
     one = files(tmp_path / ".", one=1)["one"]
     with pytest.raises(UserError, match="one sentence cannot be split"):
@@ -139,6 +150,18 @@ def hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("hub_cache")
+def test_without_a_network_the_hub_is_given_up_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "HF_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
+    started = time.monotonic()
+    with pytest.raises(UserError, match=r"no network to http://127.* data=builtin \(no download"):
+        read(source="hub", repo="owner/name")
+    assert time.monotonic() - started < 5
+
+
+@pytest.mark.usefixtures("hub_cache")
 @pytest.mark.parametrize("class_labels", [True, False])
 def test_a_folder_of_parquet_is_read_as_the_hub_would_be(
     tmp_path: Path, class_labels: bool
@@ -188,6 +211,12 @@ def test_one_file_for_training_and_test_is_warned_of(tmp_path: Path) -> None:
     path = files(tmp_path, train=20)["train"]
     splits = read(train=path, test=path)
     assert any("training data too" in warning for warning in SOURCE.warnings(splits))
+
+
+def test_one_file_of_short_sentences_is_warned_of_too() -> None:
+    same = [{"words": [word, "."], "tags": ["X", "X"]} for word in ("yes", "no")]
+    (warning,) = SOURCE.warnings({"train": same, "validation": same, "test": same})
+    assert warning.startswith("every test sentence is in the training data too")
 
 
 def test_clean_data_are_not_warned_of() -> None:

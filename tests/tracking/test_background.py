@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
+import subprocess
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +124,46 @@ def test_an_action_that_fails_is_a_failure_of_the_service(
         lost.result()
     tracking.end("FAILED", "the artifact")
     assert the_run(client, config).info.status == "FAILED"
+
+
+def test_a_full_disk_is_said_in_one_line(
+    client: MlflowClient, attempt: Attempt, config: dict[str, Any]
+) -> None:
+    def fail(run: TrackedRun) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    tracking = Tracking(attempt)
+    tracking.begin()
+    with pytest.raises(ServiceError, match="the disk is full while writing to sqlite:"):
+        tracking.later(fail).result()
+    tracking.end("FAILED", "the disk")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path, store_home: Home) -> Iterator[Home]:
+    """A home on a disk of 8 MiB; skipped where none can be mounted."""
+    command = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(tmp_path)]
+    if shutil.which("mount") is None or subprocess.run(command, check=False).returncode:
+        pytest.skip("no disk can be mounted")
+    shutil.copyfile(store_home.database, tmp_path / store_home.database.name)
+    try:
+        yield Home(tmp_path)
+    finally:
+        subprocess.run(["umount", "--lazy", str(tmp_path)], check=True)
+
+
+def test_on_a_full_disk_the_run_is_still_told_to_have_failed(
+    small_disk: Home, config: dict[str, Any]
+) -> None:
+    tracking = Tracking(claim(config, small_disk, SilentReporter()))
+    tracking.begin().result()
+    filling = (small_disk.path / "filling").open("wb", buffering=0)
+    with filling, pytest.raises(OSError, match="No space left"):
+        while True:
+            filling.write(bytes(4096))
+    tracking.end("FAILED", "the disk is full")
+    run = the_run(MlflowClient(tracking_uri=small_disk.tracking_uri), config)
+    assert (run.info.status, run.data.tags["failure"]) == ("FAILED", "the disk is full")
 
 
 def test_a_store_that_cannot_be_opened_is_said_when_the_run_begins(

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import shutil
@@ -18,7 +17,7 @@ import traceback
 from collections.abc import Iterator
 from types import FrameType
 
-from seqline.services.trouble import chain
+from seqline.home import DISK_FULL, chain, is_disk_full
 from seqline_plugins.errors import SeqlineError
 
 FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 130
@@ -56,12 +55,11 @@ def message_of(error: BaseException) -> str:
     """Say what went wrong, for a person: our own words, or one line about the unforeseen."""
     if isinstance(error, SeqlineError):
         return str(error)
+    if is_disk_full(error):
+        files = (getattr(cause, "filename", None) for cause in chain(error))
+        file = next(filter(None, files), None)
+        return DISK_FULL.format(place=f" while writing {file}" if file else "")
     for cause in chain(error):
-        if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
-            place = f" while writing {cause.filename}" if cause.filename else ""
-            return f"the disk is full{place}; free some space and give the same command again."
-        if "database or disk is full" in str(cause):
-            return "the disk is full; free some space and give the same command again."
         too_much = "can't allocate memory" in str(cause)
         if isinstance(cause, MemoryError) or type(cause).__name__ == "OutOfMemoryError" or too_much:
             return (

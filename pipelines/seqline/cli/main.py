@@ -50,7 +50,7 @@ def run(
     overrides: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[KEY=VALUE]...",
+            metavar="KEY=VALUE",
             help="What to change: cell=gru architecture.hidden_size=512 trainer.max_epochs=10",
             autocompletion=complete_override,
         ),
@@ -130,7 +130,9 @@ def predict(
     ],
     file: Annotated[
         Path | None,
-        typer.Argument(metavar="[FILE]", help="What to read; standard input if absent."),
+        typer.Argument(
+            metavar="FILE", readable=False, help="What to read; standard input if absent."
+        ),
     ] = None,
     traceback: Traceback = False,
     as_json: Json = False,
@@ -159,7 +161,7 @@ def plugins_list(
     kind: Annotated[
         str | None,
         typer.Argument(
-            metavar="[KIND]",
+            metavar="KIND",
             help="cell, architecture or task; all if absent.",
             autocompletion=complete_plugin_kind,
         ),
@@ -167,7 +169,10 @@ def plugins_list(
     traceback: Traceback = False,
     as_json: Json = False,
 ) -> None:
-    """List the installed plugins, from metadata alone: nothing is imported."""
+    """List the installed plugins.
+
+    It reads their metadata alone: nothing is imported.
+    """
     with reported(traceback, as_json):
         from seqline.cli.listing import list_plugins
 

@@ -19,21 +19,19 @@ def predict(model: str, file: Path | None, *, as_json: bool = False) -> None:
     Raises `UserError` for what is no export, no run, or a file that is not there.
     """
     if file is not None and not file.is_file():
-        raise UserError(f"{file}: {'is a folder' if file.is_dir() else 'there is no such file'}.")
+        found = "this is a folder, expected a file" if file.is_dir() else "there is no such file"
+        raise UserError(f"{file}: {found}.")
     if file is None and sys.stdin.isatty():
         print("reading standard input; end with Ctrl-D", file=sys.stderr)  # noqa: T201
     folder = export_folder(model)
-    from seqline.exported import load_export, predict_file
+    from seqline.exported import load_export, predict_file, read_input
 
     if not as_json:
         predict_file(folder, file, sys.stdout)
         return
-    from seqline_tasks.data.files import read_lines
-
     with contextlib.redirect_stdout(sys.stderr):
         predictor = load_export(folder)
-        lines = [line for _, line in read_lines(file)] if file else sys.stdin.read().splitlines()
-        examples = predictor.task.parse(lines, str(file or "standard input"))
+        examples = predictor.task.parse(*read_input(file))
         predictions = predictor.predict(examples)
     print(json.dumps({"predictions": predictions}, ensure_ascii=False))  # noqa: T201
 

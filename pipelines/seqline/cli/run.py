@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from seqline.cli.progress import watch
 from seqline.config.compose import compose
 from seqline.config.nested import plain
+from seqline.data import data_fingerprint
 from seqline.reporter import Reporter
 
 if TYPE_CHECKING:
@@ -21,11 +22,12 @@ if TYPE_CHECKING:
 def run(overrides: Sequence[str], *, fresh: bool, quiet: bool, as_json: bool) -> None:
     """Run the pipeline and print its report; with `as_json` nothing else on standard output.
 
-    The configuration is checked first, before Prefect or MLflow are imported and before anything
-    is written.
+    The configuration is checked first, and that the data are there, before Prefect or MLflow are
+    imported and before anything is written.
     """
     with contextlib.redirect_stdout(sys.stderr), watch(quiet or as_json) as reporter:
         config = compose(overrides)
+        data_fingerprint(config)
         from seqline.home import open_home, quiet_environment
 
         quiet_environment()

@@ -16,6 +16,7 @@ from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
 
 from seqline.config import source
 from seqline.config.checks import refuse_contradictions
+from seqline.config.describe import nearest_section
 from seqline.config.grammar import parse
 from seqline.config.groups import check_choice, group_names
 from seqline.config.nested import plain
@@ -45,9 +46,8 @@ def check(tree: Mapping[str, Any]) -> dict[str, Any]:
     known = [*reversed(GROUPS), *SECTIONS]
     for key in tree:
         if key not in known:
-            raise UserError(
-                f"{key}: there is no such key.{nearest(str(key), known)} Known: {', '.join(known)}."
-            )
+            near = nearest(str(key), known) or nearest_section(str(key))
+            raise UserError(f"{key}: there is no such key.{near} Known: {', '.join(known)}.")
     plugins = {kind: resolve(kind, choose(tree.get(kind), kind), kind, tree) for kind in GROUPS}
     checked: dict[str, Any] = dict(reversed(plugins.items()))
     for name, schema in SECTIONS.items():

@@ -37,6 +37,12 @@ def describe_plugin(kind: str, name: str) -> list[Key]:
     return list(_keys(load(kind, name).Config, kind))
 
 
+def nearest_section(key: str) -> str:
+    """Return " Did you mean 'trainer.lr'?" for the last word of a section's key, or nothing."""
+    found = [one.place for one in describe() if one.place.rpartition(".")[2] == key]
+    return f" Did you mean {' or '.join(map(repr, found))}?" if found else ""
+
+
 def _keys(config: type, where: str) -> Iterator[Key]:
     hints = get_type_hints(config)
     for field in dataclasses.fields(config):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
 from seqline.config.nested import get, plain, put
-from seqline_plugins.discovery import RESERVED, load
+from seqline_plugins.discovery import RESERVED, installed, load
 from seqline_plugins.errors import PluginError, UserError
 from seqline_plugins.options import INHERIT, build_config, slots
 
@@ -21,6 +22,7 @@ def resolve(kind: str, choice: Mapping[str, Any], where: str, top: Mapping[str, 
     name = choice[RESERVED]
     config = load(kind, name).Config
     options = {key: value for key, value in choice.items() if key != RESERVED}
+    _refuse_others_options(kind, name, config, options, where)
     made_config = build_config(config, options, where, f"{where}={name}")
     checked = {RESERVED: name, **plain(made_config)}
     for place, group in slots(config).items():
@@ -30,6 +32,30 @@ def resolve(kind: str, choice: Mapping[str, Any], where: str, top: Mapping[str, 
         full = f"{where}.{place}"
         put(checked, place, resolve(group, _filled(given, group, full, top), full, top))
     return checked
+
+
+def _refuse_others_options(
+    kind: str, name: str, config: type, options: Mapping[str, Any], where: str
+) -> None:
+    """Raise `UserError` for an option that another plugin of the kind has, naming that one."""
+    own = [field.name for field in dataclasses.fields(config)]
+    for key in options:
+        if key in own:
+            continue
+        owners = [f"{kind}={other}" for other in installed(kind) if key in _options_of(kind, other)]
+        if owners:
+            listed = ", ".join(own) or "none"
+            raise UserError(
+                f"{where}.{key}: {where}={name} has no such option, {' and '.join(owners)} "
+                f"{'has' if len(owners) == 1 else 'have'}. Options of {where}={name}: {listed}."
+            )
+
+
+def _options_of(kind: str, name: str) -> set[str]:
+    try:
+        return {field.name for field in dataclasses.fields(load(kind, name).Config)}
+    except PluginError:
+        return set()
 
 
 def _filled(given: dict[str, Any], group: str, where: str, top: Mapping[str, Any]) -> Any:

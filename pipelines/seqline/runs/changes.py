@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from seqline.data import data_fingerprint
 from seqline.provenance import hash_of_module, plugins_used
 from seqline.runs.record import RunRecord
 from seqline.stages.folder import digest_of
-from seqline_plugins.build import build_task
-from seqline_plugins.options import build_config
-from seqline_plugins.sources import DataSource
 
 TRAINING = "seqline's training"
 
@@ -39,6 +37,4 @@ def data_digest(config: Mapping[str, Any]) -> str:
 
     Raises `UserError` when they are not there.
     """
-    task = build_task(config["task"])
-    data: DataSource = build_config(DataSource, config["data"], "data")
-    return digest_of(task.source(task.config).fingerprint(data))
+    return digest_of(data_fingerprint(config))

@@ -11,11 +11,15 @@ import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from seqline_plugins.errors import ServiceError
+from seqline_plugins.errors import ServiceError, UserError
 
 PATIENCE = 6.0
 """Seconds that a server given by its address has to answer."""
-DEFAULT_PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
+DEFAULT_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
+STORES = ("http", "https", "sqlite", *DEFAULT_PORTS, "databricks", "databricks-uc", "uc")
+"""What MLflow keeps runs in; its store of plain files is retired."""
+GOOD = (200, 401, 403)
+"""What a server in health answers; whether a user may in is said when it is asked for more."""
 
 
 def answers(url: str, timeout: float = 2.0) -> bool:
@@ -54,39 +58,85 @@ def free_port(wanted: int) -> int:
 
 
 def check_prefect() -> None:
-    """Raise `ServiceError` when the server that `PREFECT_API_URL` names does not answer."""
+    """Raise `ServiceError` when no Prefect server answers where `PREFECT_API_URL` says."""
     url = os.environ.get("PREFECT_API_URL")
-    if url and not wait_for(url.rstrip("/") + "/health", PATIENCE):
+    if not url:
+        return
+    status, kind = _last_answer(url.rstrip("/") + "/health")
+    if status is None:
         raise ServiceError(
             f"PREFECT_API_URL={url}: no Prefect server answers there ({PATIENCE:.0f} s); start "
             "it, or unset the variable."
         )
-
-
-def check_tracking() -> None:
-    """Raise `ServiceError` when the store that `MLFLOW_TRACKING_URI` names does not answer."""
-    uri = os.environ.get("MLFLOW_TRACKING_URI")
-    if uri and not _tracking_answers(uri):
+    if status not in GOOD or "html" in kind:
         raise ServiceError(
-            f"MLFLOW_TRACKING_URI={uri}: nothing answers there ({PATIENCE:.0f} s); start the "
-            "tracking server, or unset the variable."
+            f"PREFECT_API_URL={url}: what answers there is not Prefect's API (status {status}); "
+            "its address usually ends in /api."
         )
 
 
-def _tracking_answers(uri: str) -> bool:
-    parts = urlsplit(uri)
-    if parts.scheme in ("http", "https"):
-        return wait_for(uri.rstrip("/") + "/health", PATIENCE)
-    if parts.scheme == "sqlite":
-        return Path(uri.removeprefix("sqlite:///")).parent.is_dir()
-    kind = parts.scheme.split("+")[0]
-    if kind not in DEFAULT_PORTS or parts.hostname is None:
-        return True
-    address = (parts.hostname, parts.port or DEFAULT_PORTS[kind])
+def check_tracking() -> None:
+    """Raise an error when no store can be where `MLFLOW_TRACKING_URI` says.
+
+    `ServiceError` where nothing answers, `UserError` for an address that no store can have.
+    """
+    uri = os.environ.get("MLFLOW_TRACKING_URI")
+    if not uri:
+        return
+    name, parts = f"MLFLOW_TRACKING_URI={uri}", urlsplit(uri)
+    kind = parts.scheme.split("+")[0] or uri
+    if kind not in STORES:
+        raise UserError(
+            f"{name}: found no address of a store, expected one as in http://HOST:5000 or "
+            f"sqlite:////PATH/mlflow.db. Kinds: {', '.join(STORES)}."
+        )
+    if kind == "sqlite":
+        folder = Path(uri.partition(":///")[2]).parent
+        if not folder.is_dir():
+            raise UserError(f"{name}: there is no folder {folder}.")
+    elif kind in ("http", "https"):
+        status, _ = _last_answer(uri.rstrip("/") + "/health")
+        if status is not None and status not in GOOD:
+            raise ServiceError(
+                f"{name}: what answers there is not MLflow's tracking server (status {status})."
+            )
+        _refuse_silence(name, status is not None)
+    elif kind in DEFAULT_PORTS and parts.hostname is not None:
+        _refuse_silence(name, _connects(parts.hostname, parts.port or DEFAULT_PORTS[kind]))
+
+
+def _refuse_silence(name: str, answered: bool) -> None:
+    if not answered:
+        raise ServiceError(
+            f"{name}: nothing answers there ({PATIENCE:.0f} s); start the tracking server, or "
+            "unset the variable."
+        )
+
+
+def _last_answer(url: str) -> tuple[int | None, str]:
+    """Return the status and kind of an answer; no status when there is none in time.
+
+    A server in trouble of its own (500 and above) is asked again, and then counts as away.
+    """
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         try:
-            with socket.create_connection(address, timeout=2):
+            with urllib.request.urlopen(url, timeout=2.0) as answer:
+                return answer.status, answer.headers.get_content_type()
+        except urllib.error.HTTPError as error:
+            if error.code < 500:
+                return error.code, ""
+        except (OSError, ValueError, http.client.HTTPException):
+            pass
+        time.sleep(0.1)
+    return None, ""
+
+
+def _connects(host: str, port: int) -> bool:
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        try:
+            with socket.create_connection((host, port), timeout=2):
                 return True
         except OSError:
             time.sleep(0.2)

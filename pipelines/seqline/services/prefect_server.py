@@ -18,7 +18,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from seqline.home import Home
+from seqline.home import Home, refuse_full_disk
 from seqline.services.address import free_port, wait_for
 from seqline.services.guard import stop
 from seqline_plugins.errors import ServiceError
@@ -54,7 +54,8 @@ def start_server(home: Home, port: int, *, pages: bool) -> subprocess.Popen[byte
 def temporary_server(home: Home) -> Iterator[TemporaryServer]:
     """Run a server for as long as the block lasts."""
     port = free_port(0)
-    server = TemporaryServer(start_server(home, port, pages=False), f"http://127.0.0.1:{port}/api")
+    process = start_server(home, port, pages=False)
+    server = TemporaryServer(process, f"http://127.0.0.1:{port}/api", home)
     try:
         yield server
     finally:
@@ -64,8 +65,8 @@ def temporary_server(home: Home) -> Iterator[TemporaryServer]:
 class TemporaryServer:
     """A server that is starting, or has started."""
 
-    def __init__(self, process: subprocess.Popen[bytes], url: str) -> None:
-        self.process, self.url = process, url
+    def __init__(self, process: subprocess.Popen[bytes], url: str, home: Home) -> None:
+        self.process, self.url, self.home = process, url, home
 
     def wait(self) -> None:
         """Wait until it answers; raises `ServiceError` when it does not."""
@@ -73,9 +74,9 @@ class TemporaryServer:
         while time.monotonic() < end and self.process.poll() is None:
             if wait_for(self.url + "/health", 1.0):
                 return
+        refuse_full_disk(self.home.path)
         raise ServiceError(
-            "Prefect's temporary server did not start; the reason is in prefect/server.log in "
-            "the seqline home."
+            f"Prefect's temporary server did not start; {self.home.prefect}/server.log says why."
         )
 
 

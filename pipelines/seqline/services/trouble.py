@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TypeVar
+
+from seqline.home import chain
 
 PATIENCE = 600.0
 """Seconds for which what passes is tried again."""
@@ -42,16 +44,6 @@ def passes(error: BaseException) -> bool:
         if SAID.search(str(one)):
             return True
     return False
-
-
-def chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error, its cause, the cause's cause, …"""
-    seen: set[int] = set()
-    current: BaseException | None = error
-    while current is not None and id(current) not in seen:
-        seen.add(id(current))
-        yield current
-        current = current.__cause__ or current.__context__
 
 
 def patiently(

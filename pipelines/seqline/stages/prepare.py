@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from seqline.data import data_fingerprint
 from seqline.provenance import source_hash
 from seqline.stages.folder import (
     StageResult,
@@ -29,7 +30,7 @@ def prepare(config: Mapping[str, Any], workspace: Workspace) -> StageResult:
     task = build_task(config["task"])
     data: DataSource = build_config(DataSource, config["data"], "data")
     source = task.source(task.config)
-    fingerprint = source.fingerprint(data)
+    fingerprint = data_fingerprint(config)
     ingredients = {
         "task": config["task"],
         "data": fingerprint,

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import contextlib
 import queue
+import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, TypeVar
 
+from seqline.home import DISK_FULL, is_disk_full
 from seqline.reporter import Reporter, SilentReporter
 from seqline.runs.attempt import Attempt
 from seqline.runs.points import LoggedPoint
-from seqline.services.trouble import passes, patiently
+from seqline.services.trouble import patiently
 from seqline_plugins.errors import SeqlineError, ServiceError
 
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
 MOST = 1000
 """Metrics in one request, MLflow's own limit."""
+RESERVE = 1 << 18
+"""Bytes set aside on the disk, so that on a full one the run can still be told to have failed."""
 HURRY = 3.0
 """Seconds that an interrupted run waits for what is under way."""
 AGAIN = 5.0
@@ -52,6 +56,9 @@ class Tracking:
         self._refused: list[LoggedPoint] = []
         self._trouble: BaseException | None = None
         self._ended = threading.Event()
+        self._reserve = tempfile.TemporaryFile(dir=self._home.path)  # noqa: SIM115  (see `end`)
+        self._reserve.write(bytes(RESERVE))
+        self._reserve.flush()
         self._queue: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="seqline-tracking", daemon=True)
         self._thread.start()
@@ -79,6 +86,7 @@ class Tracking:
         is made now, so that the store says why; not so one that was `refused` for the user's
         mistake. Raises `ServiceError` when a finished run could not be sent whole or ended.
         """
+        self._reserve.close()
         if status != "FINISHED":
             self._ended.set()
         self._queue.put(None)
@@ -102,7 +110,7 @@ class Tracking:
                 self._attempt.note(unmarked={**left, "mlflow": status})
         if not self._refused:
             return []
-        return [f"{len(self._refused)} figures could not be sent to MLflow ({self._trouble})."]
+        return [f"{len(self._refused)} figures could not be sent to MLflow ({self._why()})."]
 
     def _work(self) -> None:
         try:
@@ -170,7 +178,7 @@ class Tracking:
             try:
                 self._send_batch(points)
             except Exception as error:
-                if passes(error):
+                if not _refuses(error):
                     raise
                 self._send_one_by_one(points)
             self._sent += len(points)
@@ -189,7 +197,7 @@ class Tracking:
             try:
                 self._send_batch([point])
             except Exception as error:
-                if passes(error):
+                if not _refuses(error):
                     raise
                 self._trouble = error
                 refused.append(point)
@@ -205,11 +213,22 @@ class Tracking:
             )
         self._trouble = error
 
+    def _why(self) -> str:
+        return str(self._said(self._trouble)) if self._trouble is not None else ""
+
     def _said(self, error: BaseException) -> SeqlineError:
         if isinstance(error, SeqlineError):
             return error
+        uri = self._home.tracking_uri
+        if is_disk_full(error):
+            return ServiceError(DISK_FULL.format(place=f" while writing to {uri}"))
         first = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        return ServiceError(f"MLflow, {self._home.tracking_uri}: {first}")
+        return ServiceError(f"MLflow, {uri}: {first}")
+
+
+def _refuses(error: Exception) -> bool:
+    """Say whether the store will never take it, whatever happens."""
+    return getattr(error, "error_code", None) == "INVALID_PARAMETER_VALUE"
 
 
 def _nothing() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-from seqline.home import Home
+from seqline.home import DISK_FULL, Home, is_disk_full
 from seqline_plugins.errors import ServiceError, UserError
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ def open_store(home: Home) -> MlflowClient:
             client = MlflowClient(tracking_uri=home.tracking_uri)
             client.search_experiments(max_results=1)
         except (MlflowException, SQLAlchemyError) as error:
+            if is_disk_full(error):
+                raise ServiceError(DISK_FULL.format(place=f" while writing {home.path}")) from error
             first = str(error).strip().splitlines()[0]
             raise ServiceError(f"the tracking store {home.tracking_uri}: {first}") from error
     return client

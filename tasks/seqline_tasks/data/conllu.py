@@ -31,7 +31,8 @@ def read_sentences(
 ) -> Iterator[Sentence]:
     """Yield the sentences of numbered lines with the values of some columns.
 
-    A block of comments alone is a sentence without words. Raises `UserError` naming `place` and the line for a line that is no CoNLL-U.
+    A block of comments alone is a sentence without words.
+    Raises `UserError` naming `place` and the line for a line that is no CoNLL-U.
     """
     indices = {column: COLUMNS.index(column) for column in columns}
     words: list[str] = []
@@ -56,8 +57,9 @@ def read_sentences(
             continue
         fields = line.split("\t")
         if len(fields) != len(COLUMNS):
+            columns_found = f"{len(fields)} tab-separated column{'s' if len(fields) > 1 else ''}"
             raise UserError(
-                f"{place}, line {number}: found {len(fields)} tab-separated columns, expected "
+                f"{place}, line {number}: found {columns_found}, expected "
                 f"{len(COLUMNS)} ({', '.join(COLUMNS)}): {line[:60]!r}"
             )
         if not _ID.fullmatch(fields[0]):

@@ -6,7 +6,7 @@ import glob
 import gzip
 import hashlib
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from seqline_plugins.errors import UserError, nearest
@@ -38,16 +38,8 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     number = 0
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
-            for number, raw in enumerate(stream, start=1):
-                if number == 1:
-                    raw = raw.removeprefix(b"\xef\xbb\xbf")
-                yield number, raw.decode("utf-8").rstrip("\r\n")
-    except UnicodeDecodeError as error:
-        bad = error.object[error.start]
-        raise UserError(
-            f"{path}, line {number}: found byte 0x{bad:02x} at column {error.start + 1}, "
-            "expected UTF-8 text. Convert the file (iconv -t UTF-8)."
-        ) from error
+            for number, line in decode_lines(stream, str(path)):
+                yield number, line
     except EOFError as error:
         raise UserError(
             f"{path}: the gz file is cut short after line {number}; fetch it again."
@@ -58,6 +50,23 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
         raise UserError(f"{path}: cannot be read ({error.strerror or error}).") from error
     if number == 0:
         raise UserError(f"{path}: the file is empty.")
+
+
+def decode_lines(stream: Iterable[bytes], place: str) -> Iterator[tuple[int, str]]:
+    """Yield (line number from 1, line without its end) of UTF-8 bytes.
+
+    Raises `UserError` naming the place and the line of a byte that is not UTF-8.
+    """
+    for number, raw in enumerate(stream, start=1):
+        content = raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw
+        try:
+            yield number, content.decode("utf-8").rstrip("\r\n")
+        except UnicodeDecodeError as error:
+            bad = error.object[error.start]
+            raise UserError(
+                f"{place}, line {number}: found byte 0x{bad:02x} at column {error.start + 1}, "
+                "expected UTF-8 text. Convert it (iconv -t UTF-8)."
+            ) from error
 
 
 def digest_of(path: Path) -> str:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import http.client
+import urllib.error
+import urllib.request
 from pathlib import Path
 from typing import Any
 
 from seqline_plugins.errors import ServiceError, UserError
 
+PATIENCE = 5.0
+"""Seconds that the hub has to answer."""
 NAMES = {"train": ("train",), "validation": ("validation", "dev", "valid"), "test": ("test",)}
 
 
@@ -18,12 +23,16 @@ def load_hub(repo: str, subset: str | None, revision: str | None) -> dict[str, A
     import datasets
 
     others = "Other sources: data=builtin (no download) or data=files data.train=…"
+    if not Path(repo).exists():
+        _work_without_network()
     try:
         found = datasets.load_dataset(repo, subset, revision=revision)
     except ServiceError:
         raise
     except Exception as error:  # the library raises many kinds; each means it cannot be had
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        if datasets.config.HF_HUB_OFFLINE and not Path(repo).exists():
+            first = f"no network to {datasets.config.HF_ENDPOINT}, and no copy on this machine"
         raise UserError(f"data.repo={repo}: cannot be loaded ({first}). {others}") from error
     splits = {
         name: found[alias] for name, known in NAMES.items() for alias in known if alias in found
@@ -31,6 +40,19 @@ def load_hub(repo: str, subset: str | None, revision: str | None) -> dict[str, A
     if "train" not in splits:
         raise UserError(f"data.repo={repo}: has splits {', '.join(found)}, expected train.")
     return splits
+
+
+def _work_without_network() -> None:
+    """Use only what was fetched before where the hub does not answer; nothing retries."""
+    import datasets
+
+    try:
+        with urllib.request.urlopen(datasets.config.HF_ENDPOINT, timeout=PATIENCE):
+            return
+    except urllib.error.HTTPError:
+        return  # it answers
+    except (OSError, ValueError, http.client.HTTPException):
+        datasets.config.HF_HUB_OFFLINE = True
 
 
 def class_names(dataset: Any, column: str) -> list[str] | None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 
 from seqline_plugins.task import Example
 
 SHORTEST, LONGEST = 5, 14
+MOST_WORDS, MOST_LETTERS = 40, 40
+"""What a person reads of a sentence, and of a word; the rest is left out, with a mark."""
+
+BIDIRECTIONAL = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def mark_mistakes(
@@ -40,11 +45,24 @@ def _mistakes(example: Example, tags: Sequence[str]) -> int:
 
 def _line(example: Example, tags: Sequence[str]) -> str:
     parts = []
-    for word, gold, tag in zip(example["words"], example["tags"], tags, strict=True):
+    rows = list(zip(example["words"], example["tags"], tags, strict=True))
+    for given, gold, tag in rows[:MOST_WORDS]:
+        word = _readable(given)
         if gold is None:
             parts.append(word)
         elif gold == tag:
             parts.append(f"{word}/{tag}")
         else:
             parts.append(f"{word}/**{tag}** (not {gold})")
-    return " ".join(parts)
+    return " ".join([*parts, "…"] if len(rows) > MOST_WORDS else parts)
+
+
+def _readable(word: str) -> str:
+    """Return a word cut to a readable length, what steers a terminal written out."""
+    cut = word if len(word) <= MOST_LETTERS else word[: MOST_LETTERS - 1] + "…"
+    return "".join(
+        f"\\u{ord(char):04x}"
+        if unicodedata.category(char) == "Cc" or char in BIDIRECTIONAL
+        else char
+        for char in cut
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from seqline_plugins.errors import UserError
@@ -41,7 +42,9 @@ class TaggedSource(Source):
         trained = {tuple(example["words"]) for example in splits["train"]}
         test = [tuple(e["words"]) for e in splits["test"] if len(e["words"]) > 3]
         shared = sum(words in trained for words in test)
-        if test and shared / len(test) > 0.05:
+        if all(tuple(e["words"]) in trained for e in splits["test"]):
+            found.append("every test sentence is in the training data too: the scores flatter.")
+        elif test and shared / len(test) > 0.05:
             share = f"{shared} of {len(test)} test sentences of four words or more"
             found.append(f"{share} are in the training data too: the scores flatter.")
         known = {tag for example in splits["train"] for tag in example["tags"]}
@@ -68,7 +71,12 @@ def read_source(data: DataSource, also: Sequence[str] = ()) -> dict[str, list[Ex
         splits = _read_builtin(data) if data.source == "builtin" else _read_hub(data)
     for name, examples in splits.items():
         if not any(tag is not None for example in examples for tag in example["tags"]):
-            raise UserError(f"data: the {name} split has no tagged word ({data.source}).")
+            column = column_of(data)
+            other = next(known for known in COLUMNS if known != column)
+            raise UserError(
+                f"data.column: found no {column} tag in the {name} split (data={data.source}); "
+                f"data.column={other} reads the other column."
+            )
     return splits
 
 
@@ -102,7 +110,7 @@ def fingerprint_source(data: DataSource) -> dict[str, Any]:
         return rule | describe_hub(repo, subset, data.revision)
     keys = ("train", "validation", "test", "file")
     return rule | {
-        key: [digest_of(path) for path in matching_files(getattr(data, key), f"data.{key}")]
+        key: [digest_of(path) for path in _files_of(data, key)]
         for key in keys
         if getattr(data, key)
     }
@@ -160,7 +168,7 @@ def _with_validation(
 def _read_pattern(data: DataSource, key: str, also: Sequence[str]) -> list[Example]:
     column = column_of(data)
     examples: list[Example] = []
-    for path in matching_files(getattr(data, key), f"data.{key}"):
+    for path in _files_of(data, key):
         for sentence in read_sentences(read_lines(path), (column, *also), str(path)):
             if not sentence.words:
                 continue
@@ -169,6 +177,13 @@ def _read_pattern(data: DataSource, key: str, also: Sequence[str]) -> list[Examp
     if not examples:
         raise UserError(f"data.{key}={getattr(data, key)}: no sentence was found.")
     return examples
+
+
+def _files_of(data: DataSource, key: str) -> list[Path]:
+    """Return the files of a key, which is a path, a glob or a list of them."""
+    given = getattr(data, key)
+    patterns = given if isinstance(given, list) else [given]
+    return [path for pattern in patterns for path in matching_files(pattern, f"data.{key}")]
 
 
 def _hub_name(data: DataSource) -> tuple[str, str | None]:
