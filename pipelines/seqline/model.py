@@ -37,7 +37,7 @@ def build_model(config: Mapping[str, Any], encoding: Encoding) -> SequenceModel:
 
 
 def served_kernels(model: SequenceModel) -> dict[str, str]:
-    """Return which kernel serves each part's recurrences: {"architecture": "vendor"}."""
+    """Return which kernel serves each part's recurrences: {"architecture": "generated"}."""
     found: dict[str, set[str]] = {}
     for name, module in model.named_modules():
         if isinstance(module, RecurrentLayer):

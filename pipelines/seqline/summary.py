@@ -7,12 +7,14 @@ parameters, and a bidirectional layer twice a layer's.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from torch import nn
 
 from seqline.model import SequenceModel
 from seqline_plugins.cell import GatedCell
+from seqline_plugins.gate import Gate
 from seqline_plugins.recurrence.layer import RecurrentLayer
 
 
@@ -76,14 +78,25 @@ def _layer_name(name: str, layer: RecurrentLayer) -> str:
 
 
 def _describe(layer: RecurrentLayer) -> str:
-    """Return "LSTM 4 × (256×128, 256×256, 256)": gates × (W_F, W_R, b)."""
+    """Return "LSTM 4 × (256×128, 256×256, 256)": gates × (W_F, W_R, b), then the cell's own."""
     name, H = type(layer.cell).__name__, layer.hidden_size
     if not isinstance(layer.cell, GatedCell):
         return f"{name}, {H} units"
-    gates, inputs = layer.weights.gates, layer.weights.input_size
-    parts = [f"{H}×{inputs}"]
-    forms = sorted({gate.form.name for gate in gates} - {"full"})
-    parts.append("/".join([f"{H}×{H}", *forms] if layer.weights.full else forms))
-    parts += [f"{H}"] if any(gate.bias for gate in gates) else []
-    parts += [f"{H}"] if any(gate.recurrent_bias for gate in gates) else []
-    return f"{name} {len(gates)} × ({', '.join(parts)})"
+    kinds = Counter(_matrices(gate, layer.weights.input_size, H) for gate in layer.weights.gates)
+    parts = [f"{number} × ({kind})" for kind, number in kinds.items() if kind]
+    if layer.cell.own:
+        parts.append(f"{len(layer.cell.own)} × {H}")
+    return f"{name} {' + '.join(parts)}"
+
+
+def _matrices(gate: Gate, input_size: int, hidden_size: int) -> str:
+    """Return "256×128, 256×256, 256", W_F, W_R and biases; nothing for a gate without numbers."""
+    if not gate.parameter_count(input_size, hidden_size):
+        return ""
+    H = hidden_size
+    shared = "shared" if gate.shares is not None else None
+    columns = gate.columns(input_size, H)
+    fed = f"{H}×{columns}" if columns else shared or "x"
+    recurrent = f"{H}×{H}" if gate.form.name == "full" else gate.form.name
+    biases = [f"{H}"] * (gate.bias + gate.recurrent_bias)
+    return ", ".join([fed, shared or recurrent, *biases])

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from seqline_plugins.architecture import Architecture, Kind, State
-    from seqline_plugins.cell import GatedCell, Own, StepCell, Timestep
+    from seqline_plugins.cell import GatedCell, Noise, Own, StepCell, Timestep
     from seqline_plugins.errors import PluginError, SeqlineError, ServiceError, UserError
     from seqline_plugins.gate import Gate, block_diagonal, of_matrix
     from seqline_plugins.options import NoOptions, option, slot
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "architecture": ("Architecture", "Kind", "State"),
-    "cell": ("GatedCell", "Own", "StepCell", "Timestep"),
+    "cell": ("GatedCell", "Noise", "Own", "StepCell", "Timestep"),
     "errors": ("PluginError", "SeqlineError", "ServiceError", "UserError"),
     "gate": ("Gate", "block_diagonal", "of_matrix"),
     "options": ("NoOptions", "option", "slot"),
@@ -69,6 +69,7 @@ __all__ = [
     "Metric",
     "Metrics",
     "NoOptions",
+    "Noise",
     "Own",
     "PluginError",
     "RecurrentStack",

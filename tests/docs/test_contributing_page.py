@@ -24,6 +24,6 @@ def copy_of_the_repository(folder: Path) -> Path:
 def test_five_steps_add_a_cell(tmp_path: Path) -> None:
     shell = Shell(copy_of_the_repository(tmp_path / "seqline"))
     said = follow(ROOT / "CONTRIBUTING.md", shell)
-    assert "name: mgu" in said
+    assert "name: cfn" in said
     assert "1 passed" in said
-    assert "Cell `mgu`" in (shell.folder / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert "Cell `cfn`" in (shell.folder / "CHANGELOG.md").read_text(encoding="utf-8")

@@ -21,8 +21,8 @@ from onnx.helper import get_attribute_value, make_attribute
 from seqline_plugins import RecurrentStack
 
 OPERATORS = ("rnn", "gru", "lstm")
-NOT_YET = ("test_lstm_with_peepholes",)
 GATE_ORDER = {"RNN": [0], "GRU": [1, 0, 2], "LSTM": [0, 2, 3, 1]}  # ours ← ONNX's
+PEEPHOLES = ("input", "output", "forget")  # ONNX's order
 DIRECTIONS = {"forward": "forward", "reverse": "backward", "bidirectional": "both"}
 CELLS: dict[str, dict[str, Any]] = {
     "RNN": {"name": "rnn", "recurrent_bias": True},
@@ -35,11 +35,7 @@ def published() -> dict[str, Any]:
     for operator in OPERATORS:
         importlib.import_module(f"onnx.backend.test.case.node.{operator}")
     cases = {case.name: case for case in onnx_cases._NodeTestCases}
-    return {
-        name: case
-        for name, case in cases.items()
-        if case.model.graph.node[0].op_type in CELLS and name not in NOT_YET
-    }
+    return {name: case for name, case in cases.items() if case.model.graph.node[0].op_type in CELLS}
 
 
 CASES = published()
@@ -52,8 +48,12 @@ def attributes_of(node: Any) -> dict[str, Any]:
     return found
 
 
+def has_peepholes(case: Any) -> bool:
+    return "P" in case.model.graph.node[0].input
+
+
 def load_gates(stack: RecurrentStack, kind: str, given: dict[str, np.ndarray]) -> None:
-    """Copy ONNX's W (D, G·H, I), R (D, G·H, H) and B (D, 2·G·H), the gates put in our order."""
+    """Copy ONNX's W (D, G·H, I), R (D, G·H, H), B (D, 2·G·H) and P (D, 3·H) in our order."""
     order, layers = GATE_ORDER[kind], stack.layers[0]
 
     def ordered(matrix: np.ndarray) -> torch.Tensor:
@@ -63,6 +63,9 @@ def load_gates(stack: RecurrentStack, kind: str, given: dict[str, np.ndarray]) -
     with torch.no_grad():
         for number, layer in enumerate(layers):
             weights = layer.weights
+            if "P" in given:
+                for gate, values in zip(PEEPHOLES, np.split(given["P"][number], 3), strict=True):
+                    weights.own[f"peephole_{gate}"].copy_(torch.tensor(values))
             weights.W_F.copy_(ordered(given["W"][number]))
             weights.W_R.copy_(ordered(given["R"][number]))
             both = given.get("B", np.zeros((len(layers), 2 * len(weights.bias)), np.float32))
@@ -82,6 +85,8 @@ def run_case(case: Any, kernel: str) -> dict[str, np.ndarray]:
     cell = CELLS[kind]
     if kind == "GRU":
         cell = cell | {"reset_after": bool(attributes.get("linear_before_reset", 0))}
+    if has_peepholes(case):
+        cell = cell | {"name": "peephole_lstm"}
     x = torch.tensor(given["X"] if batch_first else given["X"].swapaxes(0, 1))
     stack = RecurrentStack(
         cell,
@@ -119,18 +124,25 @@ def test_the_reference_gives_the_published_values(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [n for n, case in CASES.items() if case.model.graph.node[0].op_type != "GRU"]
+    "name",
+    [
+        name
+        for name, case in CASES.items()
+        if case.model.graph.node[0].op_type != "GRU" and not has_peepholes(case)
+    ],
 )
 def test_torchs_layers_give_the_published_values(name: str) -> None:
     assert_published(CASES[name], "vendor")
 
 
-def test_every_published_case_but_peepholes_is_here() -> None:
+def test_every_published_case_is_here() -> None:
     counts = dict.fromkeys(CELLS, 0)
     for case in CASES.values():
         counts[case.model.graph.node[0].op_type] += 1
-    assert counts["RNN"] >= 4 and counts["GRU"] >= 4 and counts["LSTM"] >= 3
+    assert counts["RNN"] >= 4 and counts["GRU"] >= 4 and counts["LSTM"] >= 4
     assert {"test_rnn_seq_length", "test_gru_seq_length", "test_lstm_batchwise"} <= set(CASES)
+    peepholes = [name for name, case in CASES.items() if has_peepholes(case)]
+    assert peepholes == ["test_lstm_with_peepholes"]
 
 
 @pytest.mark.parametrize(

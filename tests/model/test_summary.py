@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import pytest
 import torch
 from torch import nn
@@ -28,6 +30,42 @@ def test_every_layer_shows_its_gates_times_its_matrices(cell: str, gates: int) -
     for row, below in zip(rows, (6, 5), strict=True):
         assert row.made_of == f"{cell.upper()} {gates} × (5×{below}, 5×5, 5)"
         assert row.parameters == gates * (5 * below + 5 * 5 + 5)
+
+
+OTHER_KINDS = {
+    "qrnn": ("QRNN 3 × (5×12, none, 5)", "QRNN 3 × (5×10, none, 5)"),
+    "sru": (
+        "SRU 2 × (5×6, none) + 2 × (5×6, none, 5) + 2 × 5",
+        "SRU 1 × (5×5, none) + 2 × (5×5, none, 5) + 2 × 5",
+    ),
+    "peephole_lstm": (
+        "PeepholeLSTM 4 × (5×6, 5×5, 5) + 3 × 5",
+        "PeepholeLSTM 4 × (5×5, 5×5, 5) + 3 × 5",
+    ),
+    "layer_norm_lstm": (
+        "LayerNormLSTM 4 × (5×6, 5×5) + 18 × 5",
+        "LayerNormLSTM 4 × (5×5, 5×5) + 18 × 5",
+    ),
+}
+
+
+def numbers_in(made_of: str) -> int:
+    """Return the parameters that a row says it is made of."""
+    _, _, terms = made_of.partition(" ")
+    total = 0
+    for term in terms.split(" + "):
+        times, _, sizes = term.partition(" × ")
+        each = [size.strip("()").split("×") for size in sizes.split(", ")]
+        total += int(times) * sum(prod(map(int, size)) for size in each if size[0].isdigit())
+    return total
+
+
+@pytest.mark.parametrize("cell", OTHER_KINDS)
+def test_gates_of_other_kinds_show_matrices_that_add_up(cell: str) -> None:
+    rows = [r for r in summarize(Network(cell, bidirectional=False)) if "layer" in r.part]
+    assert tuple(row.made_of for row in rows) == OTHER_KINDS[cell]
+    for row in rows:
+        assert numbers_in(row.made_of) == row.parameters
 
 
 def test_two_directions_are_two_rows_of_one_size() -> None:

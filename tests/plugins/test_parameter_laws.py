@@ -69,6 +69,26 @@ def test_a_second_bias_is_the_only_difference_to_torchs_layers() -> None:
         assert gates == both.layers[0][0].weights.W_F.shape[0]
 
 
+LAWS = {
+    "mgu": lambda n, H: 2 * H * (n + H + 1),
+    "peephole_lstm": lambda n, H: 4 * H * (n + H + 1) + 3 * H,
+    "layer_norm_lstm": lambda n, H: 4 * H * (n + H) + 2 * 8 * H + 2 * H,
+    "min_gru": lambda n, H: 2 * H * (n + 1),
+    "min_lstm": lambda n, H: 3 * H * (n + 1),
+    "sru": lambda n, H: 3 * H * n + 2 * H + 2 * H + (0 if n == H else H * n),
+    "qrnn": lambda n, H: 3 * H * (2 * n + 1),
+}
+
+
+@pytest.mark.parametrize("hidden_size", [1, 4, 5])
+@pytest.mark.parametrize("name", LAWS)
+def test_a_built_in_cell_has_the_parameters_of_its_paper(name: str, hidden_size: int) -> None:
+    stack = RecurrentStack({"name": name}, 4, hidden_size)
+    layer = stack.layers[0][0]
+    assert size_of(stack) == LAWS[name](4, hidden_size)
+    assert parameter_count(layer.cell, 4, hidden_size) == LAWS[name](4, hidden_size)
+
+
 FORMS = {
     "full": ("full", 16),
     "diagonal": ("diagonal", 4),
@@ -91,6 +111,90 @@ def test_the_declared_count_is_the_modules_own(form: str, biases: tuple[bool, bo
     wanted = (4 * 3 + size + sum(biases) * 4) + (4 * 3 + 16 + 4) + 2 * 4
     assert parameter_count(cell, 3, 4) == wanted
     assert size_of(GateWeights(cell, 3, 4)) == wanted
+
+
+@pytest.mark.parametrize("input_size", [3, 4])
+def test_gates_that_share_look_back_or_read_x_itself_are_counted_once(input_size: int) -> None:
+    H = 4
+    window = Gate("window", window=3, recurrent="diagonal")
+    through = Gate("through", direct=True, recurrent="none", bias=False)
+    cell = cell_of(window, through, Gate("again", shares="window"), Gate("plain"))
+    of_window = 3 * H * input_size + H + H
+    of_through = 0 if input_size == H else H * input_size
+    wanted = of_window + of_through + H + (H * input_size + H * H + H)
+    assert parameter_count(cell, input_size, H) == wanted
+    assert size_of(GateWeights(cell, input_size, H)) == wanted
+
+
+def test_a_window_is_a_causal_convolution() -> None:
+    torch.manual_seed(0)
+    weights = GateWeights(cell_of(Gate("short", window=2), Gate("long", window=3)), 3, 4).double()
+    x = torch.randn(2, 6, 3, dtype=torch.float64)
+    now, before, long_ago = weights.W_F, weights.W_F_back[0], weights.W_F_back[1]
+    kernels = {
+        "short": torch.stack([before[:4], now[:4]], dim=-1),
+        "long": torch.stack([long_ago, before[4:], now[4:]], dim=-1),
+    }
+    for name, found in zip(kernels, weights.feed_forward(x).split(4, -1), strict=True):
+        kernel = kernels[name]
+        padded = torch.nn.functional.pad(x.mT, (kernel.shape[-1] - 1, 0))
+        wanted = torch.nn.functional.conv1d(padded, kernel).mT
+        torch.testing.assert_close(found, wanted)
+
+
+def test_a_window_of_inputs_starts_with_the_fan_in_it_has() -> None:
+    weights = GateWeights(cell_of(Gate("one", window=2), Gate("two")), 30, 40)
+    (wide, plain), back = weights.W_F.split(40), weights.W_F_back[0]
+    assert 0.9 < plain.abs().max() / (6 / 70) ** 0.5 <= 1
+    for matrix in (wide, back):
+        assert 0.9 < matrix.abs().max() / (6 / 100) ** 0.5 <= 1
+
+
+def test_x_itself_is_read_where_its_size_is_the_layers() -> None:
+    through = cell_of(Gate("plain"), Gate("through", direct=True, bias=False))
+    x = torch.randn(2, 5, 4)
+    assert torch.equal(GateWeights(through, 4, 4).feed_forward(x)[..., 4:], x)
+    assert GateWeights(through, 4, 3).W_F.shape == (6, 4)
+
+
+def test_a_gate_that_shares_has_the_same_parts_but_for_its_biases() -> None:
+    gates = (Gate("one"), Gate("two", shares="one", bias_init=2.0, recurrent_bias=True))
+    weights = GateWeights(cell_of(*gates), 3, 4)
+    torch.nn.init.constant_(weights.recurrent_bias, 0.5)
+    x, h = torch.randn(2, 1, 3), torch.randn(2, 4)
+    t = weights.timestep(x[:, 0], weights.feed_forward(x)[:, 0], {"h": h})
+    torch.testing.assert_close(t.x.two, t.x.one + 2)
+    torch.testing.assert_close(t.h.two, t.h.one + 0.5)
+    torch.testing.assert_close(t.recurrent("two", h), t.h.two)
+
+
+@pytest.mark.parametrize(
+    ("gates", "message"),
+    [
+        ([Gate("a", shares="c"), Gate("b")], "gate 'a': shares 'c', expected one of: b"),
+        (
+            [Gate("a"), Gate("b", shares="a"), Gate("c", shares="b")],
+            "gate 'c': shares 'b', expected one of: a",
+        ),
+        ([Gate("a"), Gate("b", shares="a", window=2)], "gate 'b': it has the matrices of 'a'"),
+        ([Gate("a"), Gate("b", "none", shares="a")], "gate 'b': it has the matrices of 'a'"),
+        ([Gate("a", window=0)], "gate 'a': window: found 0, expected 1 input or more"),
+        ([Gate("a", window=2, direct=True)], r"gate 'a': it reads x_t itself \(direct\)"),
+        ([Gate("a"), Gate("a")], "two gates of one name: a, a"),
+    ],
+)
+def test_declarations_that_contradict_themselves_are_refused(
+    gates: list[Gate], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        GateWeights(cell_of(*gates), 3, 4)
+
+
+def test_a_state_with_the_name_of_the_windows_own_is_refused() -> None:
+    cell = cell_of(Gate("one", window=2))
+    type(cell).state = ("past_inputs",)  # type: ignore[misc, assignment]
+    with pytest.raises(ValueError, match="state 'past_inputs': this name is the host's"):
+        GateWeights(cell, 3, 4)
 
 
 def test_parameters_of_its_own_and_biases_start_where_they_are_told() -> None:

@@ -91,7 +91,7 @@ def test_the_four_stages_leave_what_they_should(first_run) -> None:
         for file in files:
             assert (results[name].folder / file).exists(), f"{name} {file}"
     summary = json.loads((results["train"].folder / "summary.json").read_text())
-    assert summary["kernels"] == {"architecture": "vendor", "inputs": "vendor"}
+    assert summary["kernels"] == {"architecture": "generated", "inputs": "generated"}
     metrics = json.loads((results["evaluate"].folder / "metrics.json").read_text())
     assert metrics["metrics"]["accuracy"] > metrics["baseline"]["accuracy"] / 2
     assert not first_run.home.checkpoints.exists() or not list(first_run.home.checkpoints.iterdir())

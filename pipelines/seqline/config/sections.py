@@ -42,7 +42,7 @@ class Trainer:
     device: str = option("auto", "auto, cpu, cuda, cuda:1, mps")
     threads: int | None = option(None, "processor threads; null takes all", low=1)
     kernel: str = option(
-        "auto", "who computes the recurrence", choices=("auto", "reference", "vendor")
+        "auto", "who computes the recurrence", choices=("auto", "generated", "reference", "vendor")
     )
 
 

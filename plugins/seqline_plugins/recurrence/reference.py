@@ -25,13 +25,18 @@ def run_gated(
     lengths: Int[Tensor, "B"] | None,
     state: State,
 ) -> tuple[Float[Tensor, "B T H"], State]:
-    """Run a gated cell over time; outputs past a row's length are zero, its state stands still."""
-    fed = weights.feed_forward(x)
+    """Run a gated cell over time; outputs past a row's length are zero, its state stands still.
+
+    `state` is the cell's own, and what `GateWeights.feed_forward` asks for; the cell's returns.
+    """
+    fed, noise = weights.feed_forward(x, state), weights.draw_noise(x)
+    own = {name: state[name] for name in cell.state}
 
     def step(t: int, state: State) -> State:
-        return cell.equations(weights.timestep(x[:, t], fed[:, t], state))
+        drawn = {name: draws[:, t] for name, draws in noise.items()}
+        return cell.equations(weights.timestep(x[:, t], fed[:, t], state, drawn))
 
-    return _loop(step, x.shape[1], lengths, state)
+    return _loop(step, x.shape[1], lengths, own)
 
 
 def run_step_cell(

@@ -84,9 +84,10 @@ class RecurrentStack(nn.Module):
     ) -> tuple[Float[Tensor, "B T DH"], State]:
         """Return all outputs, zero past each row's length, and the state after its last step.
 
-        `state` hands in what an earlier chunk's call returned. Raises `ValueError` for lengths
-        that are no whole numbers between 0 and T, one a row.
+        `state` hands in what an earlier chunk's call returned. Raises `ValueError` for inputs,
+        states or lengths of another shape, type or device, naming what was found.
         """
+        self._check(x, state)
         if lengths is not None:
             lengths = _checked(lengths, x)
             valid = torch.arange(x.shape[1], device=x.device) < lengths.unsqueeze(-1)
@@ -105,6 +106,21 @@ class RecurrentStack(nn.Module):
             outputs = [output for output, _ in results]
             x = torch.cat(outputs, dim=-1) if len(outputs) > 1 else outputs[0]
         return x, after
+
+    def _check(self, x: Tensor, state: State | None) -> None:
+        first: Any = self.layers[0][0]  # type: ignore[index]
+        if x.dim() != 3 or x.shape[-1] != first.input_size:
+            found = tuple(x.shape)
+            raise ValueError(f"x: found the shape {found}, expected (B, T, {first.input_size})")
+        like = next(self.parameters(), None)
+        if like is None:
+            return
+        if x.dtype != like.dtype and not torch.is_autocast_enabled(x.device.type):
+            raise ValueError(f"x: found {x.dtype}, expected {like.dtype} as the weights have")
+        if x.device != like.device:
+            raise ValueError(f"x: found on {x.device}, expected on {like.device}")
+        if state is not None:
+            _check_state(state, self.initial_state(x.shape[0]))
 
     def step(self, x_t: Float[Tensor, "B I"], state: State) -> tuple[Float[Tensor, "B H"], State]:
         """Return the output of one timestep and the state after it; the forward direction only."""
@@ -133,6 +149,18 @@ def _part(state: State, prefix: str) -> State:
         for name, tensor in state.items()
         if name.startswith(prefix)
     }
+
+
+def _check_state(state: State, wanted: State) -> None:
+    for name, like in wanted.items():
+        if name not in state:
+            raise ValueError(f"state: found {sorted(state)}, expected '{name}' among them")
+        found = state[name]
+        if found.shape != like.shape:
+            shapes = f"{tuple(found.shape)}, expected {tuple(like.shape)}"
+            raise ValueError(f"state '{name}': found the shape {shapes}")
+        if found.device != like.device:
+            raise ValueError(f"state '{name}': found on {found.device}, expected on {like.device}")
 
 
 def _checked(lengths: Tensor, x: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from seqline_plugins.cell import GatedCell
+from seqline_plugins.cell import GatedCell, StepCell
 from seqline_plugins.recurrence.weights import GateWeights
 
 State = dict[str, Tensor]
@@ -30,8 +30,10 @@ LAYERS: dict[str, Callable[..., Any]] = {
 SATURATED = 1e4  # sigmoid(±1e4) is 1 or 0 exactly, in every precision
 
 
-def refusal(cell: GatedCell) -> str | None:
+def refusal(cell: GatedCell | StepCell) -> str | None:
     """Say why torch's layers cannot serve this cell, or None where they can."""
+    if isinstance(cell, StepCell):
+        return "it is a StepCell, which has no kernels"
     if cell.vendor is None:
         return "torch has no layer with its equations"
     return None

@@ -1,13 +1,15 @@
 """The parameters of one gated cell in one direction.
 
 W_F of all gates stands in one matrix (G·H × I), W_R of the full gates in another, in the gates'
-order, which is torch's layout: one product serves all gates.
+order, which is torch's layout: one product serves all gates. What W_F does to the inputs before
+x_t, in gates with a window, stands in a matrix of its own for each step back.
 Letters: B batch, T time, I input size, H hidden size, G gates.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +17,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from seqline_plugins.cell import GatedCell, Parts, Timestep, gates_of
+from seqline_plugins.gate import Form
+from seqline_plugins.recurrence.window import PAST, earlier
 
 
 class GateWeights(nn.Module):
@@ -29,11 +33,26 @@ class GateWeights(nn.Module):
         super().__init__()
         self.input_size, self.hidden_size = input_size, hidden_size
         self.gates = gates_of(cell)
-        self.full = tuple(gate.name for gate in self.gates if gate.form.name == "full")
         H = hidden_size
-        self.W_F = nn.Parameter(torch.empty(len(self.gates) * H, input_size))
+        names = tuple(gate.name for gate in self.gates)
+        owning = tuple(gate for gate in self.gates if gate.shares is None)
+        self.owner = {gate.name: gate.shares or gate.name for gate in self.gates}
+        """The gate whose matrices each gate has: its own, unless it shares another's."""
+        self.fed = tuple(gate for gate in owning if gate.columns(input_size, H))
+        """The gates with rows in W_F, in their order."""
+        self.in_order = tuple(gate.name for gate in self.fed) == names
+        self.full = tuple(gate.name for gate in owning if gate.form.name == "full")
+        """The gates with rows in W_R, in their order."""
+        self.window = max((gate.window for gate in self.fed), default=1)
+        if self.window > 1 and PAST in cell.state:
+            raise ValueError(f"state '{PAST}': this name is the host's, in a cell with a window")
+        self.W_F = nn.Parameter(torch.empty(len(self.fed) * H, input_size))
+        self.W_F_back = nn.ParameterList(
+            torch.empty(sum(gate.window > lag for gate in self.fed) * H, input_size)
+            for lag in range(1, self.window)
+        )
         self.W_R = nn.Parameter(torch.empty(len(self.full) * H, H))
-        shapes = {gate.name: gate.form.shape(H) for gate in self.gates}
+        shapes = {gate.name: gate.form.shape(H) for gate in owning}
         self.W_R_of = nn.ParameterDict(
             {name: torch.empty(s) for name, s in shapes.items() if s and name not in self.full}
         )
@@ -42,15 +61,20 @@ class GateWeights(nn.Module):
             torch.empty(sum(gate.recurrent_bias for gate in self.gates) * H)
         )
         self.own = nn.ParameterDict({name: torch.empty(H) for name in cell.own})
+        self.noise = dict(cell.noise)
         self._draw(cell)
 
     @torch.no_grad()
     def _draw(self, cell: GatedCell) -> None:
-        H, bound = self.hidden_size, 1 / math.sqrt(self.hidden_size)
+        size, H = self.input_size, self.hidden_size
+        bound = 1 / math.sqrt(H)
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -bound, bound)
-        for matrix in self.W_F.split(H):
-            nn.init.xavier_uniform_(matrix)
+        for lag, matrices in enumerate([self.W_F, *self.W_F_back]):
+            gates = [gate for gate in self.fed if gate.window > lag]
+            for gate, matrix in zip(gates, matrices.split(H), strict=False):
+                gain = math.sqrt((size + H) / (gate.window * size + H))  # it reads more inputs
+                nn.init.xavier_uniform_(matrix, gain=gain)
         for matrix in self.W_R.split(H):
             nn.init.orthogonal_(matrix)
         nn.init.zeros_(self.recurrent_bias)
@@ -69,32 +93,106 @@ class GateWeights(nn.Module):
         """Return the recurrent bias of all gates, (G·H,), zero where a gate has none."""
         return self._spread(self.recurrent_bias, tuple(gate.recurrent_bias for gate in self.gates))
 
-    def _spread(self, bias: Tensor, has: tuple[bool, ...]) -> Tensor:
+    def _spread(self, given: Tensor, has: tuple[bool, ...]) -> Tensor:
+        """Return `given`, H columns for each gate that `has` some, with zeros for the others."""
         if all(has):
-            return bias
+            return given
         if not any(has):
-            return bias.new_zeros(len(has) * self.hidden_size)
-        given = iter(bias.split(self.hidden_size))
-        absent = bias.new_zeros(self.hidden_size)
-        return torch.cat([next(given) if one else absent for one in has])
+            return given.new_zeros(len(has) * self.hidden_size)
+        parts = iter(given.split(self.hidden_size, -1))
+        absent = given.new_zeros(*given.shape[:-1], self.hidden_size)
+        return torch.cat([next(parts) if one else absent for one in has], dim=-1)
 
-    def feed_forward(self, x: Float[Tensor, "*B I"]) -> Float[Tensor, "*B GH"]:
-        """Return W_F x + b of all gates."""
-        return F.linear(x, self.W_F, self.bias_of_all())
+    def initial_past(self, batch: int) -> dict[str, Tensor]:
+        """Return the inputs before a row's start, under `PAST`: zeros; nothing without windows."""
+        if self.window == 1:
+            return {}
+        return {PAST: self.W_F.new_zeros(batch, self.window - 1, self.input_size)}
+
+    def feed_forward(
+        self, x: Float[Tensor, "*B I"], state: Mapping[str, Tensor] | None = None
+    ) -> Float[Tensor, "*B GH"]:
+        """Return W_F x + b of all gates, x itself for a gate that reads it.
+
+        Gates with a window need x as (B, T, I) and the inputs before it, (B, k−1, I), which
+        `state` holds under `PAST`; without a state they are zero.
+        """
+        product = F.linear(x, self.W_F, self.bias_of_all() if self.in_order else None)
+        if self.window > 1:
+            past = (state or self.initial_past(len(x)))[PAST]
+            for lag, matrix in enumerate(self.W_F_back, start=1):
+                part = F.linear(earlier(x, past, lag), matrix)
+                product = product + self._spread(part, tuple(g.window > lag for g in self.fed))
+        if self.in_order:
+            return product
+        columns = product.split(self.hidden_size, -1)
+        parts = {gate.name: part for gate, part in zip(self.fed, columns, strict=False)}
+        every = [parts.get(self.owner[gate.name], x) for gate in self.gates]
+        return torch.cat(every, dim=-1) + self.bias_of_all()
+
+    def matrix_of_fed(self) -> Float[Tensor, "FH kI"]:
+        """Return all that multiplies inputs: W_F, to its right what multiplies those before x_t."""
+        if self.window == 1:
+            return self.W_F
+        parts: list[Tensor] = [self.W_F]
+        for lag, matrix in enumerate(self.W_F_back, start=1):
+            has = tuple(gate.window > lag for gate in self.fed)
+            parts.append(self._spread(matrix.T, has).T)
+        return torch.cat(parts, dim=1)
+
+    def bias_of_fed(self) -> Float[Tensor, "FH"]:
+        """Return the biases beside `matrix_of_fed`, zero for gates that share their matrices."""
+        if self.in_order:
+            return self.bias_of_all()
+        shared = {gate.shares for gate in self.gates}
+        names = [gate.name for gate in self.gates]
+        every = self.bias_of_all().split(self.hidden_size)
+        parts = [every[names.index(gate.name)] for gate in self.fed]
+        zero = [torch.zeros_like(part) for part in parts]
+        chosen = [
+            z if g.name in shared else p for g, p, z in zip(self.fed, parts, zero, strict=True)
+        ]
+        return torch.cat(chosen) if chosen else self.bias.new_zeros(0)
+
+    def recurrent_of(self, name: str) -> tuple[Form, Tensor]:
+        """Return the form and the stored recurrent weights of a gate that has some."""
+        owner, H = self.owner[name], self.hidden_size
+        form = next(gate.form for gate in self.gates if gate.name == owner)
+        if owner not in self.full:
+            return form, self.W_R_of[owner]
+        place = self.full.index(owner)
+        return form, self.W_R[place * H : (place + 1) * H]
+
+    def draw_noise(self, x: Float[Tensor, "B T I"]) -> dict[str, Float[Tensor, "B T H"]]:
+        """Return the cell's random draws for every step of x; their means outside training."""
+        shape = (*x.shape[:2], self.hidden_size)
+        if not self.training:
+            return {
+                name: x.new_tensor(one.chance).expand(shape) for name, one in self.noise.items()
+            }
+        return {name: x.new_empty(shape).bernoulli_(one.chance) for name, one in self.noise.items()}
 
     def timestep(
-        self, x_t: Float[Tensor, "B I"], fed: Float[Tensor, "B GH"], state: dict[str, Tensor]
+        self,
+        x_t: Float[Tensor, "B I"],
+        fed: Float[Tensor, "B GH"],
+        state: dict[str, Tensor],
+        noise: Mapping[str, Float[Tensor, "B H"]] | None = None,
     ) -> Timestep:
-        """Return what a cell's equations read at one step; `fed` is `feed_forward(x_t)`."""
+        """Return what a cell's equations read at one step.
+
+        `fed` and `noise` are what `feed_forward(x)` and `draw_noise(x)` gave for that step.
+        """
         names = tuple(gate.name for gate in self.gates)
         parts = dict(zip(names, fed.split(self.hidden_size, -1), strict=True))
-        previous = next(iter(state.values()))
+        previous, drawn = next(iter(state.values())), dict(noise or {})
         recurrent = _Recurrent(self, previous)
         return Timestep(
             x=Parts(names, parts.__getitem__, "gate"),
             h=Parts(names, recurrent.of_previous, "gate"),
             state=Parts(tuple(state), state.__getitem__, "state"),
             own=Parts(tuple(self.own), self.own.__getitem__, "parameter of its own"),
+            noise=Parts(tuple(drawn), drawn.__getitem__, "noise"),
             input=x_t,
             recurrent=recurrent.product,
         )
@@ -114,23 +212,18 @@ class _Recurrent:
         }
 
     def of_previous(self, name: str) -> Tensor:
-        if name in self.weights.full and not self.ready:
+        owner = self.weights.owner[name]
+        if owner in self.weights.full and not self.ready:
             products = F.linear(self.previous, self.weights.W_R).split(self.weights.hidden_size, -1)
             self.ready = dict(zip(self.weights.full, products, strict=True))
-        if name in self.ready:
-            return self._biased(name, self.ready[name])
+        if owner in self.ready:
+            return self._biased(name, self.ready[owner])
         return self.product(name, self.previous)
 
     def product(self, name: str, v: Tensor) -> Tensor:
-        weights = self.weights
-        form = next(gate.form for gate in weights.gates if gate.name == name)
-        if form.name == "none":
+        if next(g.form for g in self.weights.gates if g.name == name).name == "none":
             return self._biased(name, torch.zeros_like(v))
-        if name in weights.full:
-            size, place = weights.hidden_size, weights.full.index(name)
-            matrix = weights.W_R[place * size : (place + 1) * size]
-        else:
-            matrix = weights.W_R_of[name]
+        form, matrix = self.weights.recurrent_of(name)
         return self._biased(name, form.product(matrix, v))
 
     def _biased(self, name: str, product: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from networks import ODD
+from networks import NOISY, ODD
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -16,7 +16,7 @@ def odd_cells(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     info = folder / "odd_cells-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: odd-cells\nVersion: 1.0\n")
-    entries = "".join(f"{name} = odd_cells:{target}\n" for name, target in ODD.items())
+    entries = "".join(f"{name} = odd_cells:{target}\n" for name, target in (ODD | NOISY).items())
     (info / "entry_points.txt").write_text(f"[seqline.cells]\n{entries}")
     sys.path.insert(0, str(folder))
     yield

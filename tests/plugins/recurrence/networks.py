@@ -18,8 +18,11 @@ ODD = {
     "memory": "Memory",
     "antisymmetric": "Antisymmetric",
     "mixed": "Mixed",
+    "windows": "Windows",
+    "sharing": "Sharing",
     "counter": "Counter",
 }
+NOISY = {"zoneout": "Zoneout"}
 VENDOR_CELLS: list[Cell] = [
     {"name": "rnn", "nonlinearity": "tanh"},
     {"name": "rnn", "nonlinearity": "relu"},
@@ -31,7 +34,20 @@ VENDOR_CELLS: list[Cell] = [
     {"name": "gru", "recurrent_bias": True},
 ]
 CHO = {"name": "gru", "reset_after": False, "recurrent_bias": True}
-ALL_CELLS: list[Cell] = [*VENDOR_CELLS, CHO, *({"name": name} for name in ODD)]
+OTHER_CELLS: list[Cell] = [
+    {"name": "mgu"},
+    {"name": "peephole_lstm"},
+    {"name": "layer_norm_lstm"},
+    {"name": "min_gru"},
+    {"name": "min_gru", "candidate": "positive"},
+    {"name": "min_lstm"},
+    {"name": "min_lstm", "candidate": "positive", "normalize": False},
+    {"name": "sru"},
+    {"name": "sru", "peephole": False},
+    {"name": "qrnn"},
+    {"name": "qrnn", "window": 4},
+]
+ALL_CELLS: list[Cell] = [*VENDOR_CELLS, CHO, *OTHER_CELLS, *({"name": name} for name in ODD)]
 
 
 def title(cell: Cell) -> str:
@@ -98,11 +114,16 @@ def results(
         weight = torch.sin(torch.arange(1, tensor.shape[-1] + 1, dtype=x.dtype) * number)
         loss = loss + (tensor * weight).sum()
     loss.backward()
-    found = {"output": output, "x.grad": x.grad}
+    found = {"output": output, "x.grad": gradient(x)}
     found |= {f"last {name}": tensor for name, tensor in last.items()}
-    found |= {f"grad {name}": p.grad for name, p in stack.named_parameters()}
-    found |= {f"grad state {name}": tensor.grad for name, tensor in (given or {}).items()}
-    return {name: torch.zeros(0) if t is None else t.detach() for name, t in found.items()}
+    found |= {f"grad {name}": gradient(p) for name, p in stack.named_parameters()}
+    found |= {f"grad state {name}": gradient(tensor) for name, tensor in (given or {}).items()}
+    return {name: tensor.detach() for name, tensor in found.items()}
+
+
+def gradient(tensor: Tensor) -> Tensor:
+    """Return what a tensor's gradient is, zero where nothing depended on it."""
+    return torch.zeros_like(tensor) if tensor.grad is None else tensor.grad
 
 
 def assert_close(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor], bound: float) -> None:

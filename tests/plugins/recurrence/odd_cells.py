@@ -5,7 +5,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn, sigmoid, tanh
 
-from seqline_plugins import Gate, GatedCell, Own, StepCell, Timestep, block_diagonal, of_matrix
+from seqline_plugins import (
+    Gate,
+    GatedCell,
+    Noise,
+    Own,
+    StepCell,
+    Timestep,
+    block_diagonal,
+    of_matrix,
+)
 
 
 class IndRNN(GatedCell):
@@ -73,6 +82,57 @@ class Mixed(GatedCell):
         n = tanh(t.x.candidate + t.recurrent("candidate", r * t.state.h))
         m = sigmoid(t.x.keep) * t.state.m + tanh(t.x.mix + t.h.mix) * t.input.sum(1, keepdim=True)
         return {"h": n * sigmoid(t.x.scale + t.h.scale) + t.own.gain * tanh(m), "m": m}
+
+
+class Windows(GatedCell):
+    """Gates that read one, two and three inputs, and x itself (a projection where I != H)."""
+
+    gates = (
+        Gate("forget", window=2, bias_init=0.5),
+        Gate("candidate", recurrent="none", window=3, bias=False),
+        Gate("through", recurrent="diagonal", direct=True, bias=False),
+        "output",
+    )
+    state = ("h", "c")
+
+    def equations(self, t: Timestep) -> dict[str, Tensor]:
+        f = sigmoid(t.x.forget + t.h.forget)
+        c = f * t.state.c + (1 - f) * tanh(t.x.candidate)
+        o = sigmoid(t.x.output + t.h.output)
+        return {"h": o * c + (1 - o) * tanh(t.x.through + t.h.through), "c": c}
+
+
+class Sharing(GatedCell):
+    """Gates with another's matrices, of every kind, and biases of their own."""
+
+    gates = (
+        Gate("update", shares="reset", bias_init=1.0, recurrent_bias=True),
+        "reset",
+        Gate("decay", recurrent="diagonal", window=2),
+        Gate("keep", shares="decay", bias=False),
+        Gate("candidate", direct=True, recurrent_bias=True),
+        Gate("again", shares="candidate"),
+    )
+
+    def equations(self, t: Timestep) -> dict[str, Tensor]:
+        r = sigmoid(t.x.reset + t.h.reset)
+        z = sigmoid(t.x.update + t.h.update) * sigmoid(t.x.keep + t.h.keep)
+        n = tanh(t.x.candidate + t.h.candidate) + t.x.again * t.recurrent("again", r * t.state.h)
+        return {"h": z * t.state.h + (1 - z) * tanh(n * (t.x.decay + t.h.decay))}
+
+
+class Zoneout(GatedCell):
+    """An RNN with a memory, whose units keep their values at random (Krueger et al. 2017)."""
+
+    gates = ("candidate", Gate("output", recurrent="none"))
+    state = ("h", "c")
+    noise = {"keep_h": Noise(0.25), "keep_c": Noise(0.5)}
+
+    def equations(self, t: Timestep) -> dict[str, Tensor]:
+        n = tanh(t.x.candidate + t.h.candidate)
+        c = t.noise.keep_c * t.state.c + (1 - t.noise.keep_c) * n
+        h = sigmoid(t.x.output) * c
+        return {"h": t.noise.keep_h * t.state.h + (1 - t.noise.keep_h) * h, "c": c}
 
 
 class Counter(StepCell):

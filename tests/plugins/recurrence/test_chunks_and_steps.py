@@ -102,6 +102,18 @@ def test_state_is_a_flat_dict_with_the_rows_first() -> None:
     assert list(net(inputs(5, 2, 3))[1]) == list(state)
 
 
+def test_a_window_carries_the_inputs_it_will_look_back_on() -> None:
+    stack, x = stack_of({"name": "windows"}), inputs(3, 4, 3)
+    before = stack.initial_state(3)
+    assert list(before) == [f"layer0.forward.{name}" for name in ("h", "c", "past_inputs")]
+    name = "layer0.forward.past_inputs"
+    assert before[name].shape == (3, 2, 3) and not before[name].any()
+    _, after = stack(x, torch.tensor([4, 0, 1]), before)
+    assert torch.equal(after[name][0], x[0, 2:])
+    assert not after[name][1].any() and not after[name][2, 0].any()
+    assert torch.equal(after[name][2, 1], x[2, 0])
+
+
 def test_a_network_that_reads_the_future_has_no_step() -> None:
     net = network({"name": "gru"}, bidirectional=True)
     with pytest.raises(ValueError, match="has no single step"):
@@ -115,8 +127,9 @@ def test_the_output_size_counts_the_directions() -> None:
     assert both(inputs(2, 3, 3))[0].shape == (2, 3, 8)
 
 
-def test_a_backward_layer_is_a_forward_one_on_the_reversed_row() -> None:
-    forward, backward = (stack_of({"name": "lstm"}, direction=d) for d in ("forward", "backward"))
+@pytest.mark.parametrize("name", ["lstm", "windows"])
+def test_a_backward_layer_is_a_forward_one_on_the_reversed_row(name: str) -> None:
+    forward, backward = (stack_of({"name": name}, direction=d) for d in ("forward", "backward"))
     weights = forward.layers[0][0].state_dict()
     backward.layers[0][0].load_state_dict(weights)
     x, lengths = inputs(2, 5, 3), [5, 3]

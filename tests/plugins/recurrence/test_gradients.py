@@ -10,7 +10,8 @@ from networks import CHO, inputs, random_state, stack_of, title
 from torch import Tensor
 from torch.func import functional_call
 
-CELLS = [{"name": "mixed"}, {"name": "blocks"}, {"name": "counter"}, CHO]
+NAMES = ("mixed", "blocks", "windows", "sharing", "counter", "layer_norm_lstm")
+CELLS = [CHO, *({"name": name} for name in NAMES)]
 
 
 @pytest.mark.parametrize("cell", CELLS, ids=title)

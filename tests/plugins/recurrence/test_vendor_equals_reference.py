@@ -9,7 +9,6 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from networks import (
-    CHO,
     VENDOR_CELLS,
     assert_close,
     inputs,
@@ -22,7 +21,7 @@ from networks import (
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from seqline_plugins import RecurrentStack, UserError
+from seqline_plugins import RecurrentStack
 
 CLOSE = 1e-10
 DIRECTIONS = ("forward", "backward", "both")
@@ -135,21 +134,3 @@ def test_torchs_modules_agree_packed_or_not(
     torch.testing.assert_close(output, wanted, rtol=0, atol=CLOSE)
     for name, state in zip("hc", states if isinstance(states, tuple) else (states,), strict=False):
         torch.testing.assert_close(last_of(stack, last, name), state, rtol=0, atol=CLOSE)
-
-
-def test_auto_takes_the_vendors_layer_where_it_computes_the_same() -> None:
-    assert stack_of({"name": "lstm"}).served == {"vendor"}
-    assert stack_of(CHO).served == {"reference"}
-    assert stack_of({"name": "mixed"}).served == {"reference"}
-    assert stack_of({"name": "counter"}).served == {"reference"}
-
-
-@pytest.mark.parametrize("cell", [CHO, {"name": "counter"}], ids=title)
-def test_a_kernel_that_cannot_serve_is_refused(cell: dict[str, Any]) -> None:
-    with pytest.raises(UserError, match=r"trainer\.kernel=vendor cannot serve the cell"):
-        stack_of(cell, kernel="vendor")
-
-
-def test_an_unknown_kernel_is_refused_with_those_there_are() -> None:
-    with pytest.raises(UserError, match="found 'fast', expected auto, reference, vendor"):
-        stack_of({"name": "rnn"}, kernel="fast")

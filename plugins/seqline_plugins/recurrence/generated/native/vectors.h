@@ -1,0 +1,186 @@
+// Vectors of REAL (float or double) and the functions that cells are made of, within 2 ulp.
+//
+// GCC's and clang's vector types compile to AVX-512, AVX2, SSE or NEON, whatever the machine has.
+#pragma once
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+
+#if defined(__AVX512F__)
+#define VECTOR_BYTES 64
+#elif defined(__AVX__)
+#define VECTOR_BYTES 32
+#else
+#define VECTOR_BYTES 16
+#endif
+
+namespace seqline {
+
+template <class T> struct Bits;
+template <> struct Bits<float> { using type = int32_t; };
+template <> struct Bits<double> { using type = int64_t; };
+
+constexpr int VL = VECTOR_BYTES / sizeof(REAL);  // lanes
+using Integer = Bits<REAL>::type;
+typedef REAL Vector __attribute__((vector_size(VECTOR_BYTES)));
+typedef Integer Whole __attribute__((vector_size(VECTOR_BYTES)));
+typedef REAL Loose __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(REAL)), may_alias));
+
+#define INLINED __attribute__((always_inline))
+#define INLINE static inline INLINED
+
+INLINE Vector splat(REAL x) { return x - Vector{}; }
+INLINE Vector load(const REAL* p) { return *(const Loose*)p; }
+// Loads, and has what stands `before` it brought nearer for the next step.
+INLINE Vector load_ahead(const REAL* p, long before) {
+    __builtin_prefetch(p - before, 0, 2);
+    return load(p);
+}
+INLINE void store(REAL* p, Vector v) { *(Loose*)p = v; }
+
+// The end of a row may lie inside a vector: then `left` lanes count. All says that all do.
+struct All {};
+INLINE Vector load_part(const REAL* p, All) { return load(p); }
+INLINE void store_part(REAL* p, Vector v, All) { store(p, v); }
+INLINE Vector first(Vector v, All) { return v; }
+INLINE Vector load_part(const REAL* p, long left) {  // the other lanes are zero
+    Vector v = {};
+    std::memcpy(&v, p, left * sizeof(REAL));
+    return v;
+}
+INLINE void store_part(REAL* p, Vector v, long left) { std::memcpy(p, &v, left * sizeof(REAL)); }
+INLINE Vector first(Vector v, long left) {  // the other lanes become zero, whatever they held
+    Vector kept = {};
+    std::memcpy(&kept, &v, left * sizeof(REAL));
+    return kept;
+}
+INLINE REAL total(Vector v) {
+    REAL lanes[VL];
+    std::memcpy(lanes, &v, sizeof v);
+    for (int width = VL / 2; width; width /= 2)
+        for (int i = 0; i < width; i++) lanes[i] += lanes[i + width];
+    return lanes[0];
+}
+
+INLINE Vector as_vector(Whole w) { return (Vector)w; }
+INLINE Whole as_whole(Vector v) { return (Whole)v; }
+INLINE Vector choose(Whole mask, Vector a, Vector b) { return mask ? a : b; }
+INLINE Vector absolute(Vector x) {
+    const Integer sign = (Integer)1 << (8 * sizeof(REAL) - 1);
+    return as_vector(as_whole(x) & ~(sign - Whole{}));
+}
+INLINE Vector with_sign_of(Vector magnitude, Vector x) {
+    const Integer sign = (Integer)1 << (8 * sizeof(REAL) - 1);
+    return as_vector(as_whole(magnitude) | (as_whole(x) & (sign - Whole{})));
+}
+
+// Constants by precision: bits of the fraction, ln 2 in two parts, Taylor's 1/n!.
+template <class T> struct Exponential;
+template <> struct Exponential<float> {
+    static constexpr int fraction = 23, bias = 127;
+    static constexpr float rounder = 12582912.0f;  // 1.5 × 2^23: adding it rounds to whole numbers
+    static constexpr float ln2_high = 0.693359375f, ln2_low = -2.12194440e-4f;
+    static constexpr float lowest = -104.0f, highest = 89.0f, vanishing = -88.0f;
+    static constexpr float tanh_one = 10.0f;  // tanh is 1 from here on
+    static constexpr int terms = 6;
+    static constexpr float inverse_factorials[] = {1 / 2.f, 1 / 6.f, 1 / 24.f, 1 / 120.f,
+                                                   1 / 720.f, 1 / 5040.f};
+};
+template <> struct Exponential<double> {
+    static constexpr int fraction = 52, bias = 1023;
+    static constexpr double rounder = 6755399441055744.0;
+    static constexpr double ln2_high = 6.93147180369123816490e-01;
+    static constexpr double ln2_low = 1.90821492927058770002e-10;
+    static constexpr double lowest = -746.0, highest = 710.0, vanishing = -709.0;
+    static constexpr double tanh_one = 20.0;
+    static constexpr int terms = 12;
+    static constexpr double inverse_factorials[] = {
+        1 / 2., 1 / 6., 1 / 24., 1 / 120., 1 / 720., 1 / 5040., 1 / 40320., 1 / 362880.,
+        1 / 3628800., 1 / 39916800., 1 / 479001600., 1 / 6227020800.};
+};
+using E = Exponential<REAL>;
+constexpr REAL LOG2_E = (REAL)1.44269504088896340736;
+
+// x = n ln 2 + r with |r| ≤ ln 2 / 2; returns e^r − 1, what its rounding lost, and n.
+struct Reduced {
+    Vector high, low;
+    Whole n;
+};
+INLINE Reduced reduced_expm1(Vector x) {
+    Vector shifted = x * LOG2_E + E::rounder;
+    Vector whole = shifted - E::rounder;
+    Vector r = x - whole * E::ln2_high - whole * E::ln2_low;
+    Vector p = splat(E::inverse_factorials[E::terms - 1]);
+#pragma GCC unroll 16
+    for (int i = E::terms - 2; i >= 0; i--) p = p * r + E::inverse_factorials[i];
+    Vector rest = p * r * r;
+    Vector high = rest + r;
+    return {high, rest - (high - r), as_whole(shifted) - as_whole(splat(E::rounder))};
+}
+INLINE Vector power_of_two(Whole n) { return as_vector((n + E::bias) << E::fraction); }
+INLINE Vector times_power_of_two(Vector x, Whole n) {
+    Whole half = n >> 1;  // in two steps: 2^n alone may be too large or too small
+    return x * power_of_two(half) * power_of_two(n - half);
+}
+// (a + a_low) / (d + d_low), rounded nearly once.
+INLINE Vector quotient(Vector a, Vector a_low, Vector d, Vector d_low) {
+    Vector inverse = 1 / d;
+    Vector q = a * inverse;
+    Vector remainder = (a - q * d) + (a_low - q * d_low);
+    return q + remainder * inverse;
+}
+
+// A NaN passes through all three: no comparison holds for it.
+INLINE Vector exponential(Vector x) {
+    Vector bounded = choose(x < E::lowest, splat(E::lowest), x);
+    bounded = choose(bounded > E::highest, splat(E::highest), bounded);
+    Reduced p = reduced_expm1(bounded);
+    return times_power_of_two(p.high + 1, p.n);
+}
+INLINE Vector sigmoid(Vector x) {  // by e^−|x|, which cannot overflow; 0 where e^x would be denormal
+    Vector down = -absolute(x);
+    down = choose(down < E::vanishing, splat(E::vanishing), down);
+    Reduced p = reduced_expm1(down);
+    Vector e = (p.high + 1) * power_of_two(p.n);
+    Vector d = e + 1;
+    return quotient(choose(x < 0, e, splat(1)), Vector{}, d, e - (d - 1));
+}
+INLINE Vector tanh(Vector x) {  // (e^2|x| − 1) / (e^2|x| + 1), with the sign of x
+    Vector magnitude = absolute(x);
+    Vector bounded = choose(magnitude > E::tanh_one, splat(E::tanh_one), magnitude);
+    Reduced p = reduced_expm1(bounded + bounded);
+    Vector scale = power_of_two(p.n);
+    Vector e = scale * p.high + (scale - 1), e_low = scale * p.low;
+    Vector d = e + 2;
+    return with_sign_of(quotient(e, e_low, d, (e - (d - 2)) + e_low), x);
+}
+
+// What is rare in a cell goes lane by lane through the C library.
+#define LANEWISE(NAME, CALL)                                \
+    INLINE Vector NAME(Vector x) {                          \
+        Vector y;                                           \
+        for (int i = 0; i < VL; i++) y[i] = CALL((REAL)x[i]); \
+        return y;                                           \
+    }
+LANEWISE(logarithm, std::log)
+LANEWISE(log_one_plus, std::log1p)
+LANEWISE(square_root, std::sqrt)
+LANEWISE(sine, std::sin)
+LANEWISE(cosine, std::cos)
+LANEWISE(error_function, std::erf)
+INLINE Vector power(Vector x, REAL exponent) {
+    Vector y;
+    for (int i = 0; i < VL; i++) y[i] = std::pow((REAL)x[i], exponent);
+    return y;
+}
+
+// As torch: a NaN on either side stays.
+INLINE Vector larger(Vector a, Vector b) { return choose((a > b) | (a != a), a, b); }
+INLINE Vector smaller(Vector a, Vector b) { return choose((a < b) | (a != a), a, b); }
+INLINE Vector one_where(Whole mask) { return choose(mask, splat(1), splat(0)); }
+INLINE Vector is_less(Vector a, Vector b) { return one_where(a < b); }
+INLINE Vector is_at_most(Vector a, Vector b) { return one_where(a <= b); }
+INLINE Vector is_equal(Vector a, Vector b) { return one_where(a == b); }
+INLINE Vector where(Vector mask, Vector a, Vector b) { return choose(mask != 0, a, b); }
+
+}  // namespace seqline
