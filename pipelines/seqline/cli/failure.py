@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -60,6 +61,9 @@ def message_of(error: BaseException) -> str:
         file = next(filter(None, files), None)
         return DISK_FULL.format(place=f" while writing {file}" if file else "")
     for cause in chain(error):
+        if isinstance(cause, OSError) and cause.errno == errno.EROFS:
+            place = cause.filename or "the disk"
+            return f"{place} cannot be written to any more; when it can, the same command goes on."
         too_much = "can't allocate memory" in str(cause)
         if isinstance(cause, MemoryError) or type(cause).__name__ == "OutOfMemoryError" or too_much:
             return (
