@@ -37,13 +37,16 @@ def stages_alone(overrides):
     from seqline.config.compose import compose
     from seqline.home import open_home
     from seqline.reporter import SilentReporter
+    from seqline.training.loop import Watchers
 
     config, home, reporter = compose(overrides), open_home(), SilentReporter()
     started = time.perf_counter()
-    prepared = stages.prepare(config, home, reporter)
-    trained = stages.train(config, home, prepared, reporter)
-    evaluated = stages.evaluate(config, home, prepared, trained, reporter)
-    stages.export(config, home, prepared, trained, evaluated, reporter)
+    given = (config, stages.Workspace(home, reporter))
+    prepared = stages.prepare(*given)
+    watchers = Watchers(reporter, home.checkpoints / "run")
+    trained = stages.train(*given, prepared, watchers)
+    evaluated = stages.evaluate(*given, prepared, trained)
+    stages.export(*given, prepared, trained, evaluated)
     seconds = time.perf_counter() - started
     unwanted = sorted({"prefect", "mlflow"} & set(sys.modules))
     print(json.dumps({"calls": seconds, "unwanted": unwanted}))

@@ -22,6 +22,7 @@ from seqline.exported import FORMAT, MARK, load_export
 from seqline.home import Home
 from seqline.model import build_model, served_kernels
 from seqline.reporter import SilentReporter
+from seqline.seal import seal
 from seqline.stages.folder import write_json
 from seqline.stages.train import make_accelerator, primary_metric, use_threads
 from seqline.training.loop import Training, Watchers
@@ -93,6 +94,7 @@ def export(training, config, prepared, folder):
     save_file(training.best, folder / "weights.safetensors")
     write_json(folder / "config.json", config)
     write_json(folder / MARK, {"format": FORMAT, "seqline": __version__})
+    seal(folder)
     return load_export(folder)
 
 
@@ -127,7 +129,7 @@ def main():
         threads = f"trainer.threads={given.threads}"
         config = compose([*data_overrides(given.data, "en_ewt"), *NETWORK, *ends, threads])
         use_threads(config["trainer"])
-        prepared = stages.prepare(config, home, SilentReporter())
+        prepared = stages.prepare(config, stages.Workspace(home, SilentReporter()))
         training = make_training(config, prepared, home)
         test = list(read_words(files_of(given.data, "en_ewt")["test"]))
         summary = json.loads((prepared.folder / "summary.json").read_text(encoding="utf-8"))

@@ -9,7 +9,17 @@ set -a
 . "$file"
 set +a
 
+case $HOST in
+    127.* | localhost | ::1) ;;
+    *)
+        [ "${AUTH:-}" = basic-auth ] || {
+            echo "serve.sh: HOST=$HOST can be reached by others; that needs AUTH=basic-auth" >&2
+            exit 2
+        }
+        ;;
+esac
 set -- --host "$HOST" --port "$PORT" --workers "$WORKERS" \
     --backend-store-uri "$BACKEND_STORE_URI" --artifacts-destination "$ARTIFACTS_DESTINATION"
 [ -z "${ALLOWED_HOSTS:-}" ] || set -- "$@" --allowed-hosts "$ALLOWED_HOSTS"
+[ -z "${AUTH:-}" ] || set -- "$@" --app-name "$AUTH"
 exec mlflow server "$@"

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+from seqline.config.compose import check
+from seqline.seal import SEAL, damage
 from seqline_plugins.build import build_task
 from seqline_plugins.errors import UserError
 from seqline_plugins.options import build_config
@@ -17,7 +19,7 @@ from seqline_plugins.task import Example
 
 FORMAT = 1
 MARK = "seqline.json"
-FILES = (MARK, "config.json", "weights.safetensors")
+FILES = (MARK, "config.json", "weights.safetensors", SEAL)
 
 
 class Predictor:
@@ -72,9 +74,9 @@ class Predictor:
 
 
 def load_export(folder: Path | str) -> Predictor:
-    """Load an exported model.
+    """Load an exported model; nothing is used before its checksum is found right.
 
-    Raises `UserError` for a folder that is no export, saying what is missing.
+    Raises `UserError` for a folder that is no export, saying what is missing or altered.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -88,20 +90,33 @@ def load_export(folder: Path | str) -> Predictor:
             f"{folder}: this is no exported model ({', '.join(missing)} missing); `seqline run` "
             "prints where it leaves one."
         )
-    try:
-        mark = json.loads((folder / MARK).read_text(encoding="utf-8"))
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{folder}: the export is damaged ({error}).") from error
-    for name, content in ((MARK, mark), ("config.json", config)):
-        if not isinstance(content, dict):
-            raise UserError(f"{folder}: the export is damaged ({name} holds no object).")
+    mark = _read_object(folder / MARK)
     if mark.get("format") != FORMAT:
         raise UserError(
             f"{folder}: found an export of format {mark.get('format')}, expected {FORMAT}; it "
             f"was written by seqline {mark.get('seqline')}."
         )
-    return Predictor(folder, config)
+    altered = damage(folder)
+    if altered is not None:
+        raise UserError(
+            f"{folder}: the export is damaged ({altered}); take it again from where it was made."
+        )
+    config = _read_object(folder / "config.json")
+    try:
+        return Predictor(folder, check(config))
+    except (KeyError, TypeError, RuntimeError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise UserError(f"{folder}: the export does not fit together ({first}).") from error
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path.parent}: the export is damaged ({error}).") from error
+    if not isinstance(value, dict):
+        raise UserError(f"{path.parent}: the export is damaged ({path.name} is no object).")
+    return value
 
 
 def predict_file(folder: Path | str, file: Path | None, out: TextIO) -> None:

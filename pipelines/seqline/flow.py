@@ -7,32 +7,42 @@ mistake is refused before anything starts, and calls `run_pipeline`.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+import socket
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
-from prefect import flow, task
+from prefect import flow, get_client, tags, task
 from prefect.artifacts import create_link_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.context import FlowRunContext
 from prefect.runtime import flow_run, task_run
+from prefect.settings import PREFECT_API_URL
 from prefect.utilities.urls import url_for
 
 from seqline import stages
 from seqline.config.compose import compose
-from seqline.home import Home, open_home, quiet_environment
+from seqline.home import open_home, quiet_environment
 from seqline.reporter import Reporter, SilentReporter
+from seqline.runs.attempt import Attempt
+from seqline.runs.claim import claim
 from seqline.services.address import check_tracking
+from seqline.services.trouble import passes
 from seqline.services.ui import tracking_pages
-from seqline.stages.folder import StageResult, read_json
+from seqline.stages.folder import StageResult, Workspace, read_json
+from seqline.stages.train import machine, threads_of_before, use_threads
 from seqline.startup import started
 from seqline.tracking.background import Tracking
 from seqline.tracking.run import TrackedRun, history_of
+from seqline.tracking.settle import crash_flow_runs, settle_prefect
+from seqline.training.loop import Watchers
 from seqline_plugins.errors import SeqlineError, UserError
 
 Config = Mapping[str, Any]
+STAGE_DELAYS = [5.0, 30.0, 120.0]
+"""Seconds before a stage that failed in a way that passes is tried again."""
 
 
 @dataclass(frozen=True)
@@ -58,14 +68,25 @@ class RunReport:
 class Session:
     """What the stages of one run share beside their parameters."""
 
-    config: Config
-    home: Home
+    attempt: Attempt
     reporter: Reporter
-    fresh: bool = False
-    tracking: Tracking | None = None
+    tracking: Tracking
     lasting_server: bool = True
     results: dict[str, StageResult] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+
+    @property
+    def config(self) -> Config:
+        """The composed configuration."""
+        return self.attempt.record.config
+
+    @property
+    def workspace(self) -> Workspace:
+        """What the stages share; those that the run has finished before are not made again."""
+        record = self.attempt.record
+        return Workspace(
+            self.attempt.home, self.reporter, record.fresh, record.stages, self.attempt.note_stage
+        )
 
 
 _session: ContextVar[Session] = ContextVar("seqline_session")
@@ -90,9 +111,21 @@ def _flow_name() -> str:
     return f"{parameters['task']}: {model}, seed {parameters['seed']}"
 
 
+def _passes(of: Any, task_run: Any, state: Any) -> bool:
+    """Say whether a stage's failure passes by itself: a server away, a lock, never a mistake."""
+    error = state.data
+    return isinstance(error, Exception) and not isinstance(error, UserError) and passes(error)
+
+
 def _stage(name: str) -> Any:
     return task(
-        name=name, task_run_name=_task_name, cache_policy=NO_CACHE, persist_result=False, retries=0
+        name=name,
+        task_run_name=_task_name,
+        cache_policy=NO_CACHE,
+        persist_result=False,
+        retries=len(STAGE_DELAYS),
+        retry_delay_seconds=STAGE_DELAYS,
+        retry_condition_fn=_passes,
     )
 
 
@@ -100,22 +133,19 @@ def _stage(name: str) -> Any:
 def prepare() -> str:
     """Read and encode the data; return the folder's digest."""
     session = _session.get()
-    result = stages.prepare(session.config, session.home, session.reporter, session.fresh)
-    return _done(session, result)
+    return _done(session, stages.prepare(session.config, session.workspace))
 
 
 @_stage("train")
 def train(prepared: str) -> str:
     """Train the model on the prepared data; return the folder's digest."""
     session = _session.get()
-    result = stages.train(
-        session.config,
-        session.home,
-        session.results["prepare"],
-        session.reporter,
-        session.fresh,
-        session.tracking.put if session.tracking is not None else None,
+    attempt = session.attempt
+    watchers = Watchers(
+        session.reporter, attempt.checkpoints, session.tracking.put, attempt.points.time_of
     )
+    of = session.results
+    result = stages.train(session.config, session.workspace, of["prepare"], watchers)
     return _done(session, result)
 
 
@@ -123,10 +153,8 @@ def train(prepared: str) -> str:
 def evaluate(prepared: str, trained: str) -> str:
     """Score the best weights on the test split; return the folder's digest."""
     session = _session.get()
-    at = session.results
-    result = stages.evaluate(
-        session.config, session.home, at["prepare"], at["train"], session.reporter, session.fresh
-    )
+    of = session.results
+    result = stages.evaluate(session.config, session.workspace, of["prepare"], of["train"])
     return _done(session, result)
 
 
@@ -134,15 +162,9 @@ def evaluate(prepared: str, trained: str) -> str:
 def export(prepared: str, trained: str, evaluated: str) -> str:
     """Write the folder that others load; return its digest."""
     session = _session.get()
-    at = session.results
+    of = session.results
     result = stages.export(
-        session.config,
-        session.home,
-        at["prepare"],
-        at["train"],
-        at["evaluate"],
-        session.reporter,
-        session.fresh,
+        session.config, session.workspace, of["prepare"], of["train"], of["evaluate"]
     )
     return _done(session, result)
 
@@ -171,18 +193,22 @@ def pipeline(
     chosen = [f"task={task}", f"architecture={architecture}", f"cell={cell}"]
     config = compose([*chosen, f"trainer.seed={seed}", *(overrides or [])])
     check_tracking()
-    token = _session.set(Session(config, open_home(), SilentReporter()))
-    try:
-        return _run(_session.get())
-    finally:
-        _session.reset(token)
+    with claim(config, open_home(), SilentReporter(), overrides=overrides or []).held() as attempt:
+        settle_prefect(attempt.home, str(PREFECT_API_URL.value()))
+        token = _session.set(Session(attempt, SilentReporter(), Tracking(attempt)))
+        try:
+            return _run(_session.get())
+        finally:
+            _session.reset(token)
 
 
 def _run(session: Session) -> dict[str, Any]:
     at = session.results
-    with _tracked(session) as tracking:
+    _link_flow_run(session)
+    with _tracked(session) as tracking, threads_of_before(_same_machine(session)):
         prepared = prepare()
-        begun = tracking.begin()
+        begun = tracking.begin()  # after the data: those refused leave nothing in the store
+        session.attempt.note(data=read_json(at["prepare"].folder / "summary.json")["digest"])
         logged: list[Future[Any]] = [tracking.later(lambda run: run.log_data(at["prepare"]))]
         begun.result()  # a store that cannot be used is said before the training
         started()
@@ -199,17 +225,35 @@ def _run(session: Session) -> dict[str, Any]:
         for done in (*logged, registered):
             done.result()
         run = tracking.later(lambda run: run).result()
+    session.attempt.note(status="finished")
     report = _report(session, run, registered.result())
     _leave_artifacts(report)
     _reports[report.run_id] = report
     return {"run_id": report.run_id, "export": report.export, "metrics": report.metrics}
 
 
+def _same_machine(session: Session) -> int | None:
+    """Return how many threads the run had before; say where the machine is not the same."""
+    attempt = session.attempt
+    before = attempt.record.machine
+    use_threads(session.config["trainer"])
+    now = {"host": socket.gethostname(), **machine(session.config["trainer"])}
+    if not before:
+        attempt.note(machine=now)
+        return None
+    different = [key for key in now if key != "threads" and now[key] != before.get(key)]
+    if different:
+        session.reporter.warn(
+            f"the run began on {before.get('host')} and goes on here ({', '.join(different)} "
+            "not the same): to the same bits only where the hardware agrees."
+        )
+    return int(before["threads"])
+
+
 @contextlib.contextmanager
 def _tracked(session: Session) -> Iterator[Tracking]:
     """Give the MLflow run, and end it with what became of it."""
-    tracking = session.tracking or Tracking(session.config, session.home)
-    session.tracking = tracking
+    tracking = session.tracking
     tracking.tags |= _flow_run_tags(session)
     try:
         yield tracking
@@ -222,6 +266,18 @@ def _tracked(session: Session) -> Iterator[Tracking]:
     for warning in tracking.end("FINISHED"):
         session.warnings.append(warning)
         session.reporter.warn(warning)
+
+
+def _link_flow_run(session: Session) -> None:
+    """Tag the flow run with the run's key, and note it in the record."""
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None:
+        return
+    session.attempt.note_flow_run(str(context.flow_run.id))
+    tag = session.attempt.record.tag
+    if tag not in context.flow_run.tags:  # a deployment made it, before the run had a record
+        with get_client(sync_client=True) as client:
+            client.update_flow_run(context.flow_run.id, tags=[*context.flow_run.tags, tag])
 
 
 def _flow_run_tags(session: Session) -> dict[str, str]:
@@ -239,7 +295,7 @@ def _report(session: Session, run: TrackedRun, registered: str | None) -> RunRep
     at = session.results
     results = read_json(at["evaluate"].folder / "metrics.json")
     samples = (at["evaluate"].folder / "samples.md").read_text(encoding="utf-8")
-    pages = tracking_pages(session.home)
+    pages = tracking_pages(session.attempt.home)
     return RunReport(
         run_id=run.run_id,
         primary=results["primary"],
@@ -269,29 +325,27 @@ def _leave_artifacts(report: RunReport) -> None:
 
 
 def run_pipeline(
-    config: Config,
-    home: Home,
-    *,
-    fresh: bool,
-    reporter: Reporter,
-    overrides: Sequence[str] = (),
-    tracking: Tracking | None = None,
-    lasting_server: bool = True,
+    attempt: Attempt, *, reporter: Reporter, tracking: Tracking, lasting_server: bool = True
 ) -> RunReport:
-    """Run the pipeline for a composed configuration, on this thread; return what it leaves.
+    """Run the pipeline for a run that this process holds, on this thread; return what it leaves.
 
     Prefect's server is expected at `PREFECT_API_URL` (see `seqline.launch`); one that is not
     `lasting_server` is gone after the run, and no links are made to it.
     """
-    token = _session.set(Session(config, home, reporter, fresh, tracking, lasting_server))
+    record = attempt.record
+    settle_prefect(attempt.home, str(PREFECT_API_URL.value()))
+    if attempt.number > 1:
+        crash_flow_runs(record, str(PREFECT_API_URL.value()))
+    token = _session.set(Session(attempt, reporter, tracking, lasting_server))
     try:
-        result = pipeline(
-            task=config["task"]["name"],
-            architecture=config["architecture"]["name"],
-            cell=config["cell"]["name"],
-            seed=config["trainer"]["seed"],
-            overrides=list(overrides),
-        )
+        with tags(record.tag):
+            result = pipeline(
+                task=record.config["task"]["name"],
+                architecture=record.config["architecture"]["name"],
+                cell=record.config["cell"]["name"],
+                seed=record.config["trainer"]["seed"],
+                overrides=record.overrides,
+            )
     finally:
         _session.reset(token)
     return _reports.pop(result["run_id"])

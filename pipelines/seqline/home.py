@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import logging
 import os
 import shutil
@@ -11,8 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from seqline.durable import write_whole
 from seqline_plugins.errors import UserError
 
+FORMAT = 1
+"""The format of what stands in the home; a newer one is refused."""
 QUIET = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "1",
@@ -73,8 +77,18 @@ class Home:
 
     @property
     def checkpoints(self) -> Path:
-        """A folder of checkpoints for every training under way."""
+        """A folder of checkpoints for every run whose training is not finished."""
         return self.path / "checkpoints"
+
+    @property
+    def runs(self) -> Path:
+        """A folder for every run, with its record."""
+        return self.path / "runs"
+
+    @property
+    def locks(self) -> Path:
+        """Files that processes lock; the lock ends with its process."""
+        return self.path / "locks"
 
     @property
     def prefect(self) -> Path:
@@ -90,7 +104,8 @@ def home_path() -> Path:
 def open_home() -> Home:
     """Return the home, made if it is not there.
 
-    Raises `UserError` where it cannot be written to, `OSError` where the disk is full.
+    Raises `UserError` where it cannot be written to or a newer seqline has written, `OSError`
+    where the disk is full.
     """
     path = home_path()
     try:
@@ -105,7 +120,24 @@ def open_home() -> Home:
             f"SEQLINE_HOME={path}: cannot be written to ({error.strerror or error}); choose "
             "another folder with SEQLINE_HOME=…"
         ) from error
+    _check_format(path / "format.json")
     return Home(path)
+
+
+def _check_format(mark: Path) -> None:
+    """Raise `UserError` for a home in a format that is not ours; mark a new one as ours."""
+    try:
+        found = json.loads(mark.read_text(encoding="utf-8"))["format"]
+    except FileNotFoundError:
+        write_whole(mark, json.dumps({"format": FORMAT}) + "\n")
+        return
+    except (ValueError, TypeError, KeyError, OSError) as error:
+        raise UserError(f'{mark}: cannot be read ({error}); expected {{"format": 1}}.') from error
+    if found != FORMAT:
+        raise UserError(
+            f"{mark}: found a home of format {found}, expected {FORMAT}; it was written by a newer "
+            "seqline. Choose another folder with SEQLINE_HOME=…, or use that version."
+        )
 
 
 def refuse_full_disk(path: Path) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from seqline.home import Home, refuse_full_disk
 from seqline.reporter import Reporter
+from seqline.runs.attempt import Attempt
 from seqline.services.address import check_prefect, check_tracking
 from seqline.services.prefect_server import TemporaryServer, temporary_server
 from seqline.services.ui import running_ui
@@ -19,14 +20,7 @@ if TYPE_CHECKING:
     from seqline.flow import RunReport
 
 
-def launch(
-    config: Mapping[str, Any],
-    home: Home,
-    *,
-    fresh: bool,
-    reporter: Reporter,
-    overrides: Sequence[str] = (),
-) -> RunReport:
+def launch(attempt: Attempt, reporter: Reporter) -> RunReport:
     """Run the pipeline with a Prefect server at hand; return what the run leaves.
 
     The server is the one `PREFECT_API_URL` names, else that of `seqline ui` if it is up, else a
@@ -34,8 +28,8 @@ def launch(
     """
     check_tracking()
     check_prefect()
-    with _prefect_api(home) as server:
-        tracking = Tracking(config, home)
+    with _prefect_api(attempt.home) as server:
+        tracking = Tracking(attempt, reporter)
         from seqline.flow import run_pipeline  # after the address is known, which Prefect reads
 
         if server is not None:
@@ -44,21 +38,15 @@ def launch(
 
         try:
             return run_pipeline(
-                config,
-                home,
-                fresh=fresh,
-                reporter=reporter,
-                overrides=overrides,
-                tracking=tracking,
-                lasting_server=server is None,
+                attempt, reporter=reporter, tracking=tracking, lasting_server=server is None
             )
         except httpx.HTTPError as error:
-            refuse_full_disk(home.path)
+            refuse_full_disk(attempt.home.path)
             happened = "went away" if isinstance(error, httpx.TransportError) else "has trouble"
             first = next(iter(str(error).splitlines()), type(error).__name__)
             raise ServiceError(
-                f"Prefect's server at {os.environ['PREFECT_API_URL']} {happened} ({first}); the "
-                "same command again goes on from the finished stages."
+                f"Prefect's server at {os.environ['PREFECT_API_URL']} {happened} ({first}); "
+                "`seqline resume`, or the same command again, goes on."
             ) from error
 
 

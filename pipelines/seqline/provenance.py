@@ -57,11 +57,12 @@ def source_hash(part: type) -> str:
     Imports are followed through the same distribution only: another one's version is what tells
     of its changes. Ours has several packages; any other is taken to have one.
     """
-    return _hash_of_module(part.__module__)
+    return hash_of_module(part.__module__)
 
 
 @cache
-def _hash_of_module(name: str) -> str:
+def hash_of_module(name: str) -> str:
+    """Return the SHA-256 of a module and the modules of its package that it imports."""
     top = name.split(".")[0]
     packages = OURS if top in OURS else (top,)
     seen: dict[str, str] = {}

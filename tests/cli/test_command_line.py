@@ -40,12 +40,9 @@ class Report:
 @pytest.fixture
 def pipeline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
     """Put a pipeline in the place of the real one, which takes seconds to import."""
-    launch, home = ModuleType("seqline.launch"), ModuleType("seqline.home")
+    launch = ModuleType("seqline.launch")
     launch.launch = lambda *args, **kwargs: Report()  # type: ignore[attr-defined]
-    home.open_home = lambda: tmp_path  # type: ignore[attr-defined]
-    home.quiet_environment = lambda: None  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "seqline.launch", launch)
-    monkeypatch.setitem(sys.modules, "seqline.home", home)
     return launch
 
 

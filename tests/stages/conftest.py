@@ -16,7 +16,8 @@ from seqline import stages
 from seqline.config.compose import compose
 from seqline.home import Home
 from seqline.reporter import SilentReporter
-from seqline.stages import StageResult
+from seqline.stages import StageResult, Workspace
+from seqline.training.loop import Watchers
 
 SMALL = [
     "task.words.size=8",
@@ -66,11 +67,12 @@ class Pipeline:
         config = copy.deepcopy(self.config)
         for section, values in changes.items():
             config[section] |= values
-        given = (config, self.home)
-        prepared = stages.prepare(*given, self.notes, fresh)
-        trained = stages.train(*given, prepared, self.notes, fresh)
-        evaluated = stages.evaluate(*given, prepared, trained, self.notes, fresh)
-        exported = stages.export(*given, prepared, trained, evaluated, self.notes, fresh)
+        given = (config, Workspace(self.home, self.notes, fresh))
+        watchers = Watchers(self.notes, self.home.checkpoints / "run")
+        prepared = stages.prepare(*given)
+        trained = stages.train(*given, prepared, watchers)
+        evaluated = stages.evaluate(*given, prepared, trained)
+        exported = stages.export(*given, prepared, trained, evaluated)
         return dict(zip(NAMES, (prepared, trained, evaluated, exported), strict=True))
 
     def made_anew(self, **changes: Any) -> list[str]:

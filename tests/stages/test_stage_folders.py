@@ -12,14 +12,13 @@ import pytest
 from seqline import provenance
 from seqline.home import Home
 from seqline.reporter import SilentReporter
-from seqline.stages.folder import digest_of, make_stage
+from seqline.stages.folder import Workspace, digest_of, make_stage
 
 NAMES = ["prepare", "train", "evaluate", "export"]
 
 
 def stage(home: Home, make: Any, fresh: bool = False, **ingredients: Any) -> Any:
-    reporter = SilentReporter()
-    return make_stage("demo", ingredients, make, home=home, reporter=reporter, fresh=fresh)
+    return make_stage("demo", ingredients, make, Workspace(home, SilentReporter(), fresh))
 
 
 def everything_in(folder: Path) -> list[str]:
@@ -51,7 +50,7 @@ def test_fresh_makes_it_again_in_the_same_place(tmp_path: Path) -> None:
 
     first, again = stage(home, make), stage(home, make, fresh=True)
     assert (again.reused, again.folder, len(made)) == (False, first.folder, 2)
-    assert everything_in(again.folder) == ["ingredients.json", "result2"]
+    assert everything_in(again.folder) == ["ingredients.json", "result2", "sums.json"]
     assert len(list(home.stages.iterdir())) == 1
 
 
@@ -70,7 +69,7 @@ def test_a_stage_that_fails_leaves_nothing(tmp_path: Path, error: BaseException)
     done = stage(home, lambda folder: (folder / "whole").touch())
     with pytest.raises(type(error)):
         stage(home, fail, fresh=True)
-    assert everything_in(done.folder) == ["ingredients.json", "whole"]
+    assert everything_in(done.folder) == ["ingredients.json", "sums.json", "whole"]
     assert len(list(home.stages.iterdir())) == 1
 
 
@@ -161,11 +160,11 @@ def test_a_changed_source_makes_anew_what_it_determines(
     monkeypatch.setattr(
         provenance, "_path_of", lambda name: changed if name == module else path_of(name)
     )
-    provenance._hash_of_module.cache_clear()
+    provenance.hash_of_module.cache_clear()
     try:
         assert pipeline.made_anew() == anew
     finally:
-        provenance._hash_of_module.cache_clear()
+        provenance.hash_of_module.cache_clear()
 
 
 def test_fresh_repeats_every_stage(pipeline) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -7,6 +8,10 @@ from mlflow.tracking import MlflowClient
 
 from seqline.config.compose import compose
 from seqline.home import Home
+from seqline.reporter import SilentReporter
+from seqline.runs.attempt import Attempt
+from seqline.runs.claim import claim
+from seqline.runs.record import remove
 from seqline.tracking.store import open_store
 
 
@@ -26,3 +31,12 @@ def client(store_home: Home) -> MlflowClient:
 @pytest.fixture
 def config(request: pytest.FixtureRequest) -> dict[str, Any]:
     return compose([f"tracking.experiment={request.node.name}"])
+
+
+@pytest.fixture
+def attempt(config: dict[str, Any], store_home: Home) -> Iterator[Attempt]:
+    """The first attempt at a run, held by this process."""
+    made = claim(config, store_home, SilentReporter())
+    yield made
+    made.let_be()
+    remove(store_home, made.record.key)

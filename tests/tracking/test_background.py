@@ -16,6 +16,9 @@ from mlflow.entities import Run, ViewType
 from mlflow.tracking import MlflowClient
 
 from seqline.home import Home
+from seqline.reporter import SilentReporter
+from seqline.runs.attempt import Attempt
+from seqline.runs.claim import claim
 from seqline.tracking.background import Tracking
 from seqline.tracking.run import LONGEST, TrackedRun, flatten
 from seqline_plugins.errors import ServiceError, UserError
@@ -32,9 +35,9 @@ def the_run(client: MlflowClient, config: dict[str, Any]) -> Run:
 
 
 def test_a_finished_run_holds_its_parameters_tags_and_every_point(
-    client: MlflowClient, store_home: Home, config: dict[str, Any]
+    client: MlflowClient, attempt: Attempt, config: dict[str, Any]
 ) -> None:
-    tracking = Tracking(config, store_home)
+    tracking = Tracking(attempt)
     tracking.tags["prefect.flow_run"] = "a-flow-run"
     tracking.begin().result()
     for step in range(2500):
@@ -55,9 +58,9 @@ def test_a_finished_run_holds_its_parameters_tags_and_every_point(
 
 
 def test_a_failed_run_says_why(
-    client: MlflowClient, store_home: Home, config: dict[str, Any]
+    client: MlflowClient, attempt: Attempt, config: dict[str, Any]
 ) -> None:
-    tracking = Tracking(config, store_home)
+    tracking = Tracking(attempt)
     tracking.begin().result()
     tracking.end("FAILED", "OSError: no space left")
     run = the_run(client, config)
@@ -66,25 +69,25 @@ def test_a_failed_run_says_why(
 
 
 def test_a_run_that_failed_before_it_began_says_why_too(
-    client: MlflowClient, store_home: Home, config: dict[str, Any]
+    client: MlflowClient, attempt: Attempt, config: dict[str, Any]
 ) -> None:
-    tracking = Tracking(config, store_home)
+    tracking = Tracking(attempt)
     tracking.later(lambda run: run).exception()  # the store is open now
     tracking.end("FAILED", "OSError: no space left")
     assert the_run(client, config).info.status == "FAILED"
 
 
 def test_a_refused_run_leaves_nothing_in_the_store(
-    client: MlflowClient, store_home: Home, config: dict[str, Any]
+    client: MlflowClient, attempt: Attempt, config: dict[str, Any]
 ) -> None:
-    Tracking(config, store_home).end("FAILED", "no such file", refused=True)
+    Tracking(attempt).end("FAILED", "no such file", refused=True)
     assert runs_of(client, config) == []
 
 
 def test_a_killed_run_does_not_wait_for_what_is_under_way(
-    client: MlflowClient, store_home: Home, config: dict[str, Any]
+    client: MlflowClient, attempt: Attempt, config: dict[str, Any]
 ) -> None:
-    tracking = Tracking(config, store_home)
+    tracking = Tracking(attempt)
     tracking.begin().result()
     under_way, never = threading.Event(), threading.Event()
     tracking.later(lambda run: (under_way.set(), never.wait(30)))
@@ -101,9 +104,9 @@ def test_a_killed_run_does_not_wait_for_what_is_under_way(
 
 
 def test_a_point_the_store_refuses_does_not_end_the_run_but_is_said(
-    client: MlflowClient, store_home: Home, config: dict[str, Any]
+    client: MlflowClient, attempt: Attempt, config: dict[str, Any]
 ) -> None:
-    tracking = Tracking(config, store_home)
+    tracking = Tracking(attempt)
     tracking.begin().result()
     tracking.put(1, 1_700_000_000_000, {"not a/valid key!": 1.0})
     (warning,) = tracking.end("FINISHED")
@@ -112,9 +115,9 @@ def test_a_point_the_store_refuses_does_not_end_the_run_but_is_said(
 
 
 def test_an_action_that_fails_is_a_failure_of_the_service(
-    client: MlflowClient, store_home: Home, config: dict[str, Any], tmp_path: Path
+    client: MlflowClient, attempt: Attempt, config: dict[str, Any], tmp_path: Path
 ) -> None:
-    tracking = Tracking(config, store_home)
+    tracking = Tracking(attempt)
     tracking.begin()
     lost = tracking.later(lambda run: run.client.log_artifact(run.run_id, str(tmp_path / "none")))
     with pytest.raises(ServiceError, match="MLflow, sqlite:"):
@@ -124,12 +127,12 @@ def test_an_action_that_fails_is_a_failure_of_the_service(
 
 
 def test_a_full_disk_is_said_in_one_line(
-    client: MlflowClient, store_home: Home, config: dict[str, Any]
+    client: MlflowClient, attempt: Attempt, config: dict[str, Any]
 ) -> None:
     def fail(run: TrackedRun) -> None:
         raise sqlite3.OperationalError("database or disk is full")
 
-    tracking = Tracking(config, store_home)
+    tracking = Tracking(attempt)
     tracking.begin()
     with pytest.raises(ServiceError, match="the disk is full while writing to sqlite:"):
         tracking.later(fail).result()
@@ -152,7 +155,7 @@ def small_disk(tmp_path: Path, store_home: Home) -> Iterator[Home]:
 def test_on_a_full_disk_the_run_is_still_told_to_have_failed(
     small_disk: Home, config: dict[str, Any]
 ) -> None:
-    tracking = Tracking(config, small_disk)
+    tracking = Tracking(claim(config, small_disk, SilentReporter()))
     tracking.begin().result()
     filling = (small_disk.path / "filling").open("wb", buffering=0)
     with filling, pytest.raises(OSError, match="No space left"):
@@ -169,18 +172,18 @@ def test_a_store_that_cannot_be_opened_is_said_when_the_run_begins(
     damaged = tmp_path / "damaged.db"
     damaged.write_bytes(b"this is no database" * 100)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{damaged}")
-    tracking = Tracking(config, Home(tmp_path))
+    tracking = Tracking(claim(config, Home(tmp_path), SilentReporter()))
     with pytest.raises(ServiceError, match=r"damaged\.db"):
         tracking.begin().result()
     assert tracking.end("FAILED") == []
 
 
 def test_a_deleted_experiment_is_named_with_the_way_to_bring_it_back(
-    client: MlflowClient, store_home: Home, config: dict[str, Any]
+    client: MlflowClient, attempt: Attempt, config: dict[str, Any]
 ) -> None:
     experiment = client.create_experiment(config["tracking"]["experiment"])
     client.delete_experiment(experiment)
-    tracking = Tracking(config, store_home)
+    tracking = Tracking(attempt)
     with pytest.raises(UserError, match=f"mlflow experiments restore -x {experiment}"):
         tracking.begin().result()
     tracking.end("FAILED", refused=True)
@@ -192,7 +195,7 @@ def test_long_values_are_cut_and_many_parameters_are_all_sent(
 ) -> None:
     many = {f"option_{number}": number for number in range(250)}
     longer = {**config, "task": {**config["task"], **many, "long": "x" * 5000}}
-    run = TrackedRun(client, longer, store_home, {})
+    run = TrackedRun(client, claim(longer, store_home, SilentReporter()), {})
     run.end("FINISHED")
     parameters = client.get_run(run.run_id).data.params
     assert len(parameters) == len(flatten(longer)) > 250

@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,20 @@ import numpy as np
 import pytest
 import torch
 
+from seqline.runs.points import PointLog
+from seqline.seal import seal
 from seqline.training import checkpoint
 from seqline.training.checkpoint import (
     checkpoints,
     load_checkpoint,
+    newest_intact,
     random_states,
     restore_random_states,
     save_checkpoint,
 )
 from seqline.training.interrupt import Interruptible
 from seqline.training.loop import Training
+from seqline_plugins.errors import UserError
 
 MOVING = {"max_epochs": 3, "average": 0.9, "validate_every": 0.5, "schedule": "cosine"}
 
@@ -205,3 +210,87 @@ def test_every_generator_is_set_back() -> None:
     assert draw() != first
     restore_random_states(tensors, states)
     assert draw() == first
+
+
+@pytest.mark.parametrize("file", ["tensors.safetensors", "state.json", "sums.json"])
+@pytest.mark.parametrize("how", ["altered", "torn", "gone"])
+def test_of_two_checkpoints_the_older_is_used_where_the_newer_is_damaged(
+    tmp_path: Path, file: str, how: str
+) -> None:
+    older, newer = save(tmp_path, 3), save(tmp_path, 4)
+    damage_file(newer / file, how)
+    said: list[str] = []
+    assert newest_intact(tmp_path, said.append) == older
+    assert len(said) == 1 and str(newer) in said[0]
+    assert file in said[0] or file == "sums.json"
+    assert checkpoints(tmp_path) == [older]
+    damage_file(older / file, how)
+    assert newest_intact(tmp_path, said.append) is None and len(said) == 2
+
+
+def damage_file(path: Path, how: str) -> None:
+    whole = path.read_bytes()
+    middle = len(whole) // 2
+    if how == "gone":
+        path.unlink()
+    elif how == "torn":
+        path.write_bytes(whole[:middle])
+    else:
+        path.write_bytes(whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :])
+
+
+def test_a_training_goes_on_from_the_checkpoint_before_to_the_same_bits(
+    make_training, tmp_path: Path
+) -> None:
+    training = make_training(**MOVING, checkpoint_minutes=1e-9)
+    with pytest.raises(StopIteration):
+        training.watchers.reporter.training = stop_after(training, 7)
+        training.run()
+    older, newer = checkpoints(tmp_path / "checkpoints")
+    damage_file(newer / "tensors.safetensors", "altered")
+    resumed = make_training(**MOVING)
+    resumed.resume()
+    assert f"checkpoint-{resumed.at.step:09d}" == older.name
+    resumed.run()
+    undisturbed = make_training(**MOVING, checkpoints=tmp_path / "undisturbed")
+    undisturbed.run()
+    assert_same(everything(resumed), everything(undisturbed))
+
+
+def stop_after(training: Training, step: int) -> Any:
+    def told(progress: Any) -> None:
+        if training.at.step >= step:
+            raise StopIteration
+
+    training._told = 0.0
+    return told
+
+
+def test_a_pickle_where_tensors_belong_is_not_read(make_training, tmp_path: Path) -> None:
+    path = save(tmp_path / "checkpoints", 3)
+    executed = tmp_path / "executed"
+    (path / "tensors.safetensors").write_bytes(
+        f"cos\nsystem\n(S'touch {executed}'\ntR.".encode()  # touches a file if it is unpickled
+    )
+    seal(path)  # a careful hand
+    training = make_training(**MOVING)
+    with pytest.raises(UserError, match="does not fit"):
+        training.resume()
+    assert not executed.exists()
+
+
+def test_a_checkpoint_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+    path = save(tmp_path, 3)
+    (path / "state.json").write_text('{"format": 2}')
+    with pytest.raises(UserError, match="format 2, expected 1"):
+        load_checkpoint(path)
+
+
+def test_what_was_measured_before_keeps_its_time(make_training, tmp_path: Path) -> None:
+    log = PointLog(tmp_path / "points.jsonl")
+    first = make_training(**MOVING, on_metrics=log.add)
+    first.run()
+    again = make_training(**MOVING, checkpoints=tmp_path / "again")
+    again.watchers = replace(again.watchers, time_of=log.time_of)
+    again.run()
+    assert again.at.history == first.at.history

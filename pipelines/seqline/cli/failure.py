@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -34,8 +35,8 @@ def reported(show_traceback: bool = False, as_json: bool = False) -> Iterator[No
         with _terminated_like_interrupted():
             yield
             sys.stdout.flush()  # a reader that went away is noticed here, not at exit
-    except KeyboardInterrupt:
-        _end(INTERRUPTED, "interrupted.", as_json)
+    except KeyboardInterrupt as error:
+        _end(INTERRUPTED, str(error) or "interrupted.", as_json)
     except BrokenPipeError:
         # the reader went away (`| head`): nobody is left to tell, and Python must not try
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -60,7 +61,11 @@ def message_of(error: BaseException) -> str:
         file = next(filter(None, files), None)
         return DISK_FULL.format(place=f" while writing {file}" if file else "")
     for cause in chain(error):
-        if isinstance(cause, MemoryError) or type(cause).__name__ == "OutOfMemoryError":
+        if isinstance(cause, OSError) and cause.errno == errno.EROFS:
+            place = cause.filename or "the disk"
+            return f"{place} cannot be written to any more; when it can, the same command goes on."
+        too_much = "can't allocate memory" in str(cause)
+        if isinstance(cause, MemoryError) or type(cause).__name__ == "OutOfMemoryError" or too_much:
             return (
                 "out of memory; a smaller trainer.batch_size or trainer.batch_tokens needs less "
                 "(trainer.accumulate keeps the size of an update)."

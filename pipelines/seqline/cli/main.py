@@ -68,6 +68,7 @@ def run(
 ) -> None:
     """Prepare the data, train, evaluate and export a model.
 
+    The same command again goes on with a run that was interrupted.
     `seqline run --cfg` shows every key that can be given.
     """
     with reported(traceback, as_json):
@@ -81,6 +82,48 @@ def run(
             from seqline.cli.run import run as command
 
             command(overrides or [], fresh=fresh, quiet=quiet, as_json=as_json)
+
+
+@app.command()
+def resume(
+    run: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[RUN]", help="Its id, or the first letters; the newest interrupted if absent."
+        ),
+    ] = None,
+    allow_changed_plugins: Annotated[
+        bool,
+        typer.Option(
+            "--allow-changed-plugins", help="Go on although a plugin's source has changed."
+        ),
+    ] = False,
+    traceback: Traceback = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Continue a run that was interrupted, killed or has failed, from where it was."""
+    with reported(traceback, as_json):
+        from seqline.cli.resume import resume as command
+
+        command(run, allow_changed_plugins=allow_changed_plugins, quiet=quiet, as_json=as_json)
+
+
+@app.command()
+def clean(
+    yes: Annotated[bool, typer.Option("--yes", help="Free it without asking.")] = False,
+    reusable: Annotated[
+        bool,
+        typer.Option("--reusable", help="Also what finished runs keep only to be used again."),
+    ] = False,
+    traceback: Traceback = False,
+    as_json: Json = False,
+) -> None:
+    """Show what the home holds and free what no run needs."""
+    with reported(traceback, as_json):
+        from seqline.cli.clean import clean as command
+
+        command(yes=yes, reusable=reusable, as_json=as_json)
 
 
 @app.command()

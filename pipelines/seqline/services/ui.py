@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from rich.console import Console
 
 from seqline.home import Home
+from seqline.runs.record import records
 from seqline.services.address import answers, free_port, wait_for
 from seqline.services.guard import start_guarded, stop
 from seqline.services.prefect_server import STARTUP
@@ -83,6 +84,7 @@ def serve_ui(home: Home, mlflow_port: int = MLFLOW_PORT, prefect_port: int = PRE
         console.print("starting …")
         for server in servers:
             server.wait(home)
+        _settle(home, prefect)
         note = home.path / "ui.json"
         stack.callback(note.unlink, missing_ok=True)
         note.write_text(json.dumps(asdict(Address(os.getpid(), mlflow, prefect))))
@@ -118,6 +120,16 @@ class Server:
             raise ServiceError(
                 f"{self.name}'s server ended by itself; {home.path}/*/*.log say why."
             )
+
+
+def _settle(home: Home, prefect: str) -> None:
+    """Let the pages show as killed what was killed."""
+    from seqline.tracking.settle import settle_prefect, settle_tracking
+    from seqline.tracking.store import open_store
+
+    if any(records(home, unfinished=True)):
+        settle_tracking(home, open_store(home))
+        settle_prefect(home, f"{prefect}/api")
 
 
 def start_mlflow(home: Home, port: int) -> subprocess.Popen[bytes]:

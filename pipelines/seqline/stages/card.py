@@ -34,7 +34,7 @@ def model_card(
     lines += [
         "",
         f"Best on validation: {results['primary']} {training['best_score']:.4f} after "
-        f"{training['best_epoch']:.3g} epochs; {training['minutes']:.2f} minutes of training on "
+        f"{training['best_epoch']:.3g} epochs of training on "
         f"{training['device']}.",
         "",
         "## Data",

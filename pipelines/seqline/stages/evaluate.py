@@ -9,11 +9,9 @@ from typing import Any
 
 from safetensors.torch import load_file
 
-from seqline.home import Home
 from seqline.model import build_model
 from seqline.provenance import source_hash
-from seqline.reporter import Reporter
-from seqline.stages.folder import StageResult, make_stage, read_json, write_json
+from seqline.stages.folder import StageResult, Workspace, make_stage, read_json, write_json
 from seqline.stages.prepare import raw_examples
 from seqline.stages.train import machine, make_accelerator, primary_metric, use_threads
 from seqline.training.inference import predictions
@@ -22,11 +20,9 @@ from seqline_plugins.build import build_task
 
 def evaluate(
     config: Mapping[str, Any],
-    home: Home,
+    workspace: Workspace,
     prepared: StageResult,
     trained: StageResult,
-    reporter: Reporter,
-    fresh: bool = False,
 ) -> StageResult:
     """Make the folder of results: `metrics.json`, samples, pictures, tables, predictions."""
     use_threads(config["trainer"])
@@ -71,4 +67,4 @@ def evaluate(
         with (folder / "predictions.jsonl").open("w", encoding="utf-8") as stream:
             stream.writelines(json.dumps(answer, ensure_ascii=False) + "\n" for answer in answers)
 
-    return make_stage("evaluate", ingredients, make, home=home, reporter=reporter, fresh=fresh)
+    return make_stage("evaluate", ingredients, make, workspace)

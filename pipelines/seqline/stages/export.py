@@ -11,21 +11,18 @@ import torch
 
 from seqline import __version__
 from seqline.exported import FORMAT, MARK
-from seqline.home import Home
 from seqline.provenance import git_commit, plugins_used
-from seqline.reporter import Reporter
+from seqline.seal import seal
 from seqline.stages.card import model_card
-from seqline.stages.folder import StageResult, make_stage, read_json, write_json
+from seqline.stages.folder import StageResult, Workspace, make_stage, read_json, write_json
 
 
 def export(
     config: Mapping[str, Any],
-    home: Home,
+    workspace: Workspace,
     prepared: StageResult,
     trained: StageResult,
     evaluated: StageResult,
-    reporter: Reporter,
-    fresh: bool = False,
 ) -> StageResult:
     """Make `model/`: weights, the composed configuration, vocabularies, a card, provenance."""
     provenance = {
@@ -55,5 +52,6 @@ def export(
         training = read_json(trained.folder / "summary.json")
         card = model_card(config, data, training, results, provenance)
         (model / "README.md").write_text(card, encoding="utf-8")
+        seal(model, but=("README.md",))  # people write their own words into a card
 
-    return make_stage("export", ingredients, make, home=home, reporter=reporter, fresh=fresh)
+    return make_stage("export", ingredients, make, workspace)

@@ -7,10 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from seqline.data import data_fingerprint
-from seqline.home import Home
 from seqline.provenance import source_hash
-from seqline.reporter import Reporter
-from seqline.stages.folder import StageResult, digest_of, make_stage, read_json, write_json
+from seqline.stages.folder import (
+    StageResult,
+    Workspace,
+    digest_of,
+    make_stage,
+    read_json,
+    write_json,
+)
 from seqline_plugins.build import build_task
 from seqline_plugins.options import build_config
 from seqline_plugins.sources import DataSource
@@ -20,9 +25,7 @@ SCORED = ("validation", "test")
 """Splits whose raw examples are kept, for samples and stored predictions."""
 
 
-def prepare(
-    config: Mapping[str, Any], home: Home, reporter: Reporter, fresh: bool = False
-) -> StageResult:
+def prepare(config: Mapping[str, Any], workspace: Workspace) -> StageResult:
     """Make the folder of prepared data: vocabularies, splits, baselines, `summary.json`."""
     task = build_task(config["task"])
     data: DataSource = build_config(DataSource, config["data"], "data")
@@ -57,9 +60,9 @@ def prepare(
         }
         write_json(folder / "summary.json", summary)
 
-    result = make_stage("prepare", ingredients, make, home=home, reporter=reporter, fresh=fresh)
+    result = make_stage("prepare", ingredients, make, workspace)
     for warning in read_json(result.folder / "summary.json")["warnings"]:
-        reporter.warn(warning)
+        workspace.reporter.warn(warning)
     return result
 
 

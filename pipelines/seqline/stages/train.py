@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,32 +15,30 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from seqline.home import Home
 from seqline.model import build_model, served_kernels
 from seqline.provenance import source_hash
-from seqline.reporter import Reporter
-from seqline.stages.folder import StageResult, make_stage, write_json
+from seqline.stages.folder import StageResult, Workspace, make_stage, write_json
 from seqline.summary import render, summarize
-from seqline.training.loop import OnMetrics, Training, Watchers
+from seqline.training.loop import Training, Watchers
 from seqline_plugins.build import build_task
 from seqline_plugins.discovery import load
 from seqline_plugins.task import Metric, Task
 
 CHANGES_NOTHING = ("checkpoint_minutes",)
 """Keys of the section `trainer` that do not change the result."""
+_threads_of_before: ContextVar[int | None] = ContextVar("seqline_threads", default=None)
 
 
 def train(
     config: Mapping[str, Any],
-    home: Home,
+    workspace: Workspace,
     prepared: StageResult,
-    reporter: Reporter,
-    fresh: bool = False,
-    on_metrics: OnMetrics | None = None,
+    watchers: Watchers,
 ) -> StageResult:
     """Make the folder of a trained model: weights, history, `summary.json`.
 
-    `on_metrics(step, timestamp_ms, figures)` hears every point of the history as it is made.
+    A training goes on from the newest intact checkpoint in the watchers' folder, which is removed
+    when the training is done.
     """
     trainer = config["trainer"]
     use_threads(trainer)
@@ -58,9 +58,8 @@ def train(
         model = build_model(config, encoding)
         text = render(summarize(model))
         (folder / "model.txt").write_text(text, encoding="utf-8")
-        reporter.say(text.rstrip())
+        workspace.reporter.say(text.rstrip())
         primary = primary_metric(task, config)
-        checkpoints = home.checkpoints / folder.name.removeprefix(".partial-").rsplit("-", 1)[0]
         training = Training(
             model,
             splits,
@@ -68,8 +67,9 @@ def train(
             metrics=lambda: task.scoring(task.config, encoding),
             primary=primary,
             accelerator=accelerator,
-            watchers=Watchers(reporter, checkpoints, on_metrics),
+            watchers=watchers,
         )
+        training.resume()
         at = training.run()
         save_file(training.best, folder / "weights.safetensors")
         with (folder / "history.jsonl").open("w", encoding="utf-8") as stream:
@@ -88,11 +88,13 @@ def train(
             "best_epoch": at.best_epoch,
             "best_is_average": at.best_is_average,
             "device": str(accelerator.device),
+            "pieces": at.pieces,
         }
         write_json(folder / "summary.json", summary)
-        shutil.rmtree(checkpoints, ignore_errors=True)
 
-    return make_stage("train", ingredients, make, home=home, reporter=reporter, fresh=fresh)
+    result = make_stage("train", ingredients, make, workspace)
+    shutil.rmtree(watchers.checkpoints, ignore_errors=True)
+    return result
 
 
 def primary_metric(task: Task, config: Mapping[str, Any]) -> Metric:
@@ -132,12 +134,24 @@ def _collect_cells(node: Mapping[str, Any], found: list[Mapping[str, Any]]) -> N
 def use_threads(trainer: Mapping[str, Any]) -> None:
     """Let torch use the threads asked for, or all processors this process may use.
 
-    Numbers below 1e-38 become zero: an optimizer's averages of the rows of rare words decay to
-    them, and processors are a hundred times slower on such numbers. Threads inherit this, so it
-    is set before torch makes any.
+    A run that is continued keeps the number it had, see `threads_of_before`. Numbers below 1e-38
+    become zero: an optimizer's averages of the rows of rare words decay to them, and processors
+    are a hundred times slower on such numbers. Threads inherit this, so it is set before torch
+    makes any.
     """
     torch.set_flush_denormal(True)
-    torch.set_num_threads(trainer["threads"] or len(os.sched_getaffinity(0)))
+    own = _threads_of_before.get() or len(os.sched_getaffinity(0))
+    torch.set_num_threads(trainer["threads"] or own)
+
+
+@contextlib.contextmanager
+def threads_of_before(count: int | None) -> Iterator[None]:
+    """Let a continued run have as many threads as it had, on whatever machine it is now."""
+    token = _threads_of_before.set(count)
+    try:
+        yield
+    finally:
+        _threads_of_before.reset(token)
 
 
 def machine(trainer: Mapping[str, Any]) -> dict[str, Any]:

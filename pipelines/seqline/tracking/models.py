@@ -25,6 +25,7 @@ def log_model(
 ) -> str:
     """Log an exported folder as a model of a run; return its MLflow id.
 
+    A run has one model: what an attempt that was killed has begun is finished.
     It carries its code as a file, a signature, an input example and what it requires:
     `requirements`, distributions and versions, beside seqline and torch.
     """
@@ -36,8 +37,18 @@ def log_model(
 
     from seqline.tracking import served_code
 
-    logged = client.create_logged_model(experiment, name=name, source_run_id=run_id)
-    client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
+    where = f"source_run_id = '{run_id}'"
+    begun = client.search_logged_models(experiment_ids=[experiment], filter_string=where)
+    if begun and str(begun[0].status) == "READY":
+        return str(begun[0].model_id)
+    logged = (
+        begun[0]
+        if begun
+        else client.create_logged_model(experiment, name=name, source_run_id=run_id)
+    )
+    outputs = client.get_run(run_id).outputs
+    if not any(one.model_id == logged.model_id for one in outputs.model_outputs):
+        client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
     described = Model(
         artifact_path=logged.artifact_location,
         model_uuid=logged.model_id,
@@ -65,7 +76,10 @@ def log_model(
 
 
 def register_model(client: MlflowClient, name: str, model_id: str, run_id: str) -> str:
-    """Add a logged model to the registry as the next version of `name`; return the version."""
+    """Add a logged model to the registry as the next version of `name`; return the version.
+
+    The version that an attempt before this one has added stays the one.
+    """
     from mlflow.exceptions import MlflowException
 
     try:
@@ -73,6 +87,9 @@ def register_model(client: MlflowClient, name: str, model_id: str, run_id: str) 
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
+    added = client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'")
+    if added:
+        return str(added[0].version)
     made = client.create_model_version(
         name, source=f"models:/{model_id}", run_id=run_id, model_id=model_id
     )

@@ -12,45 +12,81 @@ from typing import TYPE_CHECKING, Any
 
 from seqline.home import Home
 from seqline.provenance import git_commit, plugins_used
+from seqline.runs.attempt import Attempt
 from seqline.stages.folder import StageResult, read_json
 from seqline.tracking.models import log_model, register_model
 from seqline.tracking.pictures import draw_learning_curve
+from seqline.tracking.settle import settle_tracking
 from seqline.tracking.store import as_default, experiment_id, open_store
+from seqline_plugins.errors import UserError
 
 if TYPE_CHECKING:
-    from mlflow.entities import Metric
     from mlflow.tracking import MlflowClient
 
 LONGEST = 500
 """Characters of a parameter, and of the reason of a failure, that every store can hold."""
 AT_ONCE = 100
 """Parameters or tags in one request, MLflow's own limit."""
+KEY = "seqline.run"
+"""The tag that holds the key of the run's record."""
 Config = Mapping[str, Any]
 
 
 class TrackedRun:
-    """A run in the store, from its beginning to FINISHED, FAILED or KILLED."""
+    """A run in the store, from its beginning to FINISHED, FAILED or KILLED.
 
-    def __init__(
-        self, client: MlflowClient, config: Config, home: Home, tags: Mapping[str, str]
-    ) -> None:
+    An attempt that continues a run finds it again by its id, or by its key where it was killed
+    before it knew the id. All that is logged may be logged again: the same stays one.
+    """
+
+    def __init__(self, client: MlflowClient, attempt: Attempt, tags: Mapping[str, str]) -> None:
         from mlflow.entities import Param, RunTag
 
-        self.client, self.config, self.home = client, config, home
-        tracking = config["tracking"]
-        self.experiment = experiment_id(
-            self.client, home, tracking["experiment"] or config["task"]["name"]
+        self.client, self.attempt, self.home = client, attempt, attempt.home
+        self.config: Config = attempt.record.config
+        tracking = self.config["tracking"]
+        self.experiment = attempt.record.experiment or experiment_id(
+            self.client, self.home, tracking["experiment"] or self.config["task"]["name"]
         )
-        name = tracking["run_name"] or run_name(config)
-        first = {"mlflow.user": _user(), **_tags(config), **tags}
-        run = self.client.create_run(self.experiment, run_name=name, tags=first)
-        self.run_id: str = run.info.run_id
-        parameters = [Param(key, value) for key, value in flatten(config).items()]
-        self.plugins = plugins_used(config)
+        attempt.note(experiment=self.experiment)
+        name = tracking["run_name"] or run_name(self.config)
+        first = {"mlflow.user": _user(), KEY: attempt.record.key, **_tags(self.config), **tags}
+        before = attempt.record.run_id
+        if before is None and attempt.number > 1:
+            before = run_of_key(client, self.experiment, attempt.record.key)
+        if before is None:
+            run = self.client.create_run(self.experiment, run_name=name, tags=first)
+            before = run.info.run_id
+        else:
+            self._reopen(before)
+        self.run_id: str = before
+        attempt.note(run_id=self.run_id)
+        parameters = [Param(key, value) for key, value in flatten(self.config).items()]
+        self.plugins = plugins_used(self.config)
         more = [RunTag(f"plugin.{p['kind']}.{p['name']}", _owner(p)) for p in self.plugins]
+        more += [RunTag(key, value) for key, value in {**first, **self._attempts()}.items()]
         for at in range(0, max(len(parameters), len(more)), AT_ONCE):
             part = slice(at, at + AT_ONCE)
             self.client.log_batch(self.run_id, params=parameters[part], tags=more[part])
+
+    def _reopen(self, run_id: str) -> None:
+        """Set a run that ended back to RUNNING; raises `UserError` for one that was deleted."""
+        run = self.client.get_run(run_id)
+        if run.info.lifecycle_stage != "active":
+            raise UserError(
+                f"run {run_id} was deleted in MLflow; bring it back with `mlflow runs restore "
+                f"--run-id {run_id}`."
+            )
+        self.client.update_run(run_id, status="RUNNING")
+        if "failure" in run.data.tags:
+            self.client.delete_tag(run_id, "failure")
+
+    def _attempts(self) -> dict[str, str]:
+        """Return tags that say how many attempts there were, and their flow runs."""
+        attempts = self.attempt.record.attempts
+        flow_runs = [one["flow_run"] for one in attempts if "flow_run" in one]
+        tags = {"attempts": str(len(attempts))}
+        return tags | ({"prefect.flow_runs": " ".join(flow_runs)} if flow_runs else {})
 
     @property
     def page(self) -> str:
@@ -94,9 +130,13 @@ class TrackedRun:
         kernels = {f"kernel.{part}": name for part, name in summary["kernels"].items()}
         reused = str(trained.reused).lower()
         self.tag(**{"train.reused": reused, "train.digest": trained.digest}, **kernels)
+        if summary["pieces"] > 1:
+            self.tag(micro_batches=f"{summary['pieces']} a batch, since memory ran out")
         picture = trained.folder / "learning_curve.png"
         if not picture.is_file():
-            draw_learning_curve(trained.folder, summary, picture)
+            partial = picture.with_name(f".{os.getpid()}-{picture.name}")
+            draw_learning_curve(trained.folder, summary, partial)
+            partial.replace(picture)
         self.client.log_artifact(self.run_id, str(picture), "pictures")
         self.client.log_artifact(self.run_id, str(trained.folder / "model.txt"))
 
@@ -143,11 +183,14 @@ class TrackedRun:
         self.client.set_terminated(self.run_id, status)
 
     def _log_figures(self, figures: Mapping[str, float]) -> None:
-        from mlflow.entities import Metric
+        """Log figures of the whole run; they are sent with the others, in the log's order."""
+        self.attempt.points.add(0, time.time_ns() // 1_000_000, figures)
 
-        now = time.time_ns() // 1_000_000
-        points: list[Metric] = [Metric(key, value, now, 0) for key, value in figures.items()]
-        self.client.log_batch(self.run_id, metrics=points)
+
+def run_of_key(client: MlflowClient, experiment: str, key: str) -> str | None:
+    """Return the id of the run that has a record's key, None if the store has none."""
+    found = client.search_runs([experiment], f"tags.`{KEY}` = '{key}'", max_results=1)
+    return str(found[0].info.run_id) if found else None
 
 
 def history_of(trained: StageResult) -> Iterator[tuple[int, int, dict[str, float]]]:
@@ -207,13 +250,24 @@ def _note(results: Mapping[str, Any], samples: str) -> str:
 
 
 def export_of_run(home: Home, run_id: str) -> Path | None:
-    """Return where the exported model of a run lies, None for a run that exported none."""
+    """Return where the exported model of a run lies, None for a run that exported none.
+
+    Raises `UserError` for a place outside the home, which no run of seqline writes.
+    """
     from mlflow.exceptions import MlflowException
 
     client = open_store(home)
+    settle_tracking(home, client)
     try:
         tags = client.get_run(run_id).data.tags
     except MlflowException:
         return None
-    folder = Path(tags["export"]) if "export" in tags else None
-    return folder if folder is not None and folder.is_dir() else None
+    if "export" not in tags:
+        return None
+    folder = Path(tags["export"])
+    if not folder.resolve().is_relative_to(home.stages.resolve()):
+        raise UserError(
+            f"run {run_id}: its tag says that its export is {folder}, which is not in "
+            f"{home.stages}; name the folder itself if you trust it."
+        )
+    return folder if folder.is_dir() else None

@@ -6,7 +6,7 @@ import json
 import os
 import random
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from seqline.durable import sync_folder, sync_tree
+from seqline.seal import damage, seal
+from seqline_plugins.errors import UserError
+
+FORMAT = 1
 KEPT = 2
 """Checkpoints kept of a training, the newest ones."""
 
@@ -22,21 +27,26 @@ KEPT = 2
 def save_checkpoint(
     folder: Path, step: int, tensors: Mapping[str, Tensor], state: Mapping[str, Any]
 ) -> Path:
-    """Write `checkpoint-<step>` into `folder` under a temporary name, renamed when it is whole."""
+    """Write `checkpoint-<step>` into `folder` under a temporary name, sealed and renamed whole."""
     final = folder / f"checkpoint-{step:09d}"
     partial = folder / f".partial-{step:09d}-{os.getpid()}"
-    shutil.rmtree(partial, ignore_errors=True)
+    for left in folder.glob(".partial-*"):  # by one that was killed; a run has one process
+        shutil.rmtree(left, ignore_errors=True)
     partial.mkdir(parents=True)
-    save_file(
-        {name: tensor.detach().contiguous() for name, tensor in tensors.items()},
-        partial / "tensors.safetensors",
-    )
-    (partial / "state.json").write_text(json.dumps(state), encoding="utf-8")
-    for path in partial.iterdir():
-        with path.open("rb+") as stream:
-            os.fsync(stream.fileno())
-    shutil.rmtree(final, ignore_errors=True)
-    partial.rename(final)
+    try:
+        save_file(
+            {name: tensor.detach().contiguous() for name, tensor in tensors.items()},
+            partial / "tensors.safetensors",
+        )
+        written = json.dumps({"format": FORMAT, **state})
+        (partial / "state.json").write_text(written, encoding="utf-8")
+        seal(partial)
+        sync_tree(partial)
+        shutil.rmtree(final, ignore_errors=True)
+        partial.rename(final)
+        sync_folder(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
     before = [path for path in checkpoints(folder) if path <= final]
     beyond = [path for path in checkpoints(folder) if path > final]  # of a training given up
     for old in [*before[:-KEPT], *beyond]:
@@ -49,9 +59,26 @@ def checkpoints(folder: Path) -> list[Path]:
     return sorted(folder.glob("checkpoint-*"))
 
 
+def newest_intact(folder: Path, warn: Callable[[str], None]) -> Path | None:
+    """Return the newest checkpoint that is as it was written, None if there is none.
+
+    Those found torn or altered are removed, and `warn` is told of each.
+    """
+    for path in reversed(checkpoints(folder)):
+        found = damage(path)
+        if found is None:
+            return path
+        warn(f"{path}: {found}; it is not used, but the one before.")
+        shutil.rmtree(path, ignore_errors=True)
+    return None
+
+
 def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read back what `save_checkpoint` wrote."""
-    state = json.loads((path / "state.json").read_text(encoding="utf-8"))
+    """Read back what `save_checkpoint` wrote; raises `UserError` for a newer format."""
+    state: dict[str, Any] = json.loads((path / "state.json").read_text(encoding="utf-8"))
+    found = state.pop("format", None)
+    if found != FORMAT:
+        raise UserError(f"{path}: found a checkpoint of format {found}, expected {FORMAT}.")
     return load_file(path / "tensors.safetensors"), state
 
 
@@ -73,9 +100,10 @@ def restore_random_states(tensors: Mapping[str, Tensor], state: Mapping[str, Any
     """Set every generator to what `random_states` returned."""
     torch.set_rng_state(tensors["random.cpu"])
     if torch.cuda.is_available():
-        for name, tensor in tensors.items():
-            if name.startswith("random.cuda."):
-                torch.cuda.set_rng_state(tensor, int(name.removeprefix("random.cuda.")))
+        for number in range(torch.cuda.device_count()):
+            state_there = tensors.get(f"random.cuda.{number}")
+            if state_there is not None:  # else it was another machine
+                torch.cuda.set_rng_state(state_there, number)
     kind, keys, position, has_gauss, gauss = state["numpy"]
     np.random.set_state((kind, np.asarray(keys, dtype=np.uint32), position, has_gauss, gauss))
     version, numbers, following = state["python"]

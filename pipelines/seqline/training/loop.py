@@ -6,12 +6,13 @@ Everything that moves is in `Training`, and `Training.save` writes all of it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from seqline.model import SequenceModel
@@ -20,14 +21,17 @@ from seqline.training.averaging import running_average
 from seqline.training.batches import training_batches
 from seqline.training.checkpoint import (
     load_checkpoint,
+    newest_intact,
     random_states,
     restore_random_states,
     save_checkpoint,
 )
 from seqline.training.inference import Scores, score, to_device
 from seqline.training.interrupt import Interruptible
+from seqline.training.memory import PIECES, out_of_memory, pieces_of
 from seqline.training.optimizer import learning_rate, make_optimizer
 from seqline.training.progress import Progress
+from seqline_plugins.errors import UserError
 from seqline_plugins.task import Batch, EncodedSplit, Metric, Metrics
 
 OnMetrics = Callable[[int, int, dict[str, float]], None]
@@ -37,11 +41,15 @@ POINTS = 10
 
 @dataclass(frozen=True)
 class Watchers:
-    """Who hears of a training: the person, the tracking store; where its checkpoints go."""
+    """Who hears of a training: the person, the tracking store; where its checkpoints go.
+
+    `time_of(step, names)` returns when figures were measured by an attempt before this one.
+    """
 
     reporter: Reporter
     checkpoints: Path
     on_metrics: OnMetrics | None = None
+    time_of: Callable[[int, Iterable[str]], int | None] | None = None
 
 
 class Training:
@@ -106,17 +114,14 @@ class Training:
     def _update(self) -> None:
         """One step of the optimizer: the mean loss over the targets of `accumulate` batches."""
         started = time.perf_counter()
-        self.forward.train()
-        rows_of = self.batches[self.at.position : self.at.position + self.trainer["accumulate"]]
-        group = [self.splits["train"].batch(rows) for rows in rows_of]
-        tokens = sum(int(batch["lengths"].sum()) for batch in group)
-        losses, counts = zip(
-            *[self._backward(batch, tokens, len(group)) for batch in group], strict=True
-        )
-        targets = max(1, int(sum(counts)))
-        if len(group) > 1:  # each batch was divided by the tokens, which were known beforehand
-            grads = [p.grad for p in self.model.parameters() if p.grad is not None]
-            torch._foreach_mul_(grads, tokens / targets)
+        batches = self.batches[self.at.position : self.at.position + self.trainer["accumulate"]]
+        try:
+            loss, targets, tokens = self._gradient(batches)
+        except Exception as error:
+            if self.at.pieces > 1 or not out_of_memory(error):
+                raise
+            self._take_pieces()
+            loss, targets, tokens = self._gradient(batches)
         if self.trainer["clip_norm"] is not None:
             self.accelerator.clip_grad_norm_(self.model.parameters(), self.trainer["clip_norm"])
         share = self.at.share_done(self.trainer, len(self.batches))
@@ -127,9 +132,9 @@ class Training:
         if self.average is not None:
             self.average.update_parameters(self.model)
         self.at.step += 1
-        self.at.position += len(group)
+        self.at.position += len(batches)
         self.at.tokens += tokens
-        self.at.loss_sum += float(sum(losses))
+        self.at.loss_sum += loss
         self.at.loss_count += targets
         spent = time.perf_counter() - started
         self.at.seconds, self.at.busy_seconds = (
@@ -138,6 +143,33 @@ class Training:
         )
         if self.at.step % max(1, len(self.batches) // self.trainer["accumulate"] // POINTS) == 0:
             self._record({})
+
+    def _gradient(self, batches: Sequence[Sequence[int]]) -> tuple[float, int, int]:
+        """Set the gradient of one update; return the summed loss, the targets, the tokens."""
+        self.forward.train()
+        pieces = [piece for rows in batches for piece in pieces_of(rows, self.at.pieces)]
+        group = [self.splits["train"].batch(rows) for rows in pieces]
+        tokens = sum(int(batch["lengths"].sum()) for batch in group)
+        losses, counts = zip(
+            *[self._backward(batch, tokens, len(group)) for batch in group], strict=True
+        )
+        targets = max(1, int(sum(counts)))
+        if len(group) > 1:  # each batch was divided by the tokens, which were known beforehand
+            grads = [p.grad for p in self.model.parameters() if p.grad is not None]
+            torch._foreach_mul_(grads, tokens / targets)
+        return float(sum(losses)), targets, tokens
+
+    def _take_pieces(self) -> None:
+        """From here on take each batch in parts: the same update, to other bits, in less memory."""
+        self.at.pieces = PIECES
+        self.optimizer.zero_grad(set_to_none=True)
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        self.watchers.reporter.warn(
+            f"out of memory in update {self.at.step + 1}: from here on each batch is taken in "
+            f"{PIECES} parts, its update the same. The bits of an undisturbed run are no longer "
+            "promised."
+        )
 
     def _backward(self, batch: Batch, tokens: int, group: int) -> tuple[Tensor, Tensor]:
         """Add one batch's gradient; return its summed loss and its number of targets."""
@@ -188,7 +220,10 @@ class Training:
         if self.at.loss_count:
             metrics = {"train/loss": self.at.loss_sum / self.at.loss_count, **metrics}
             self.at.loss_sum, self.at.loss_count = 0.0, 0
-        point = self.at.record(self.at.epochs(len(self.batches)), metrics)
+        now = time.time_ns() // 1_000_000
+        if self.watchers.time_of is not None:
+            now = self.watchers.time_of(self.at.step, metrics) or now
+        point = self.at.record(self.at.epochs(len(self.batches)), metrics, now)
         if self.watchers.on_metrics is not None:
             self.watchers.on_metrics(point.step, point.timestamp_ms, point.metrics)
 
@@ -232,6 +267,23 @@ class Training:
         path = save_checkpoint(self.watchers.checkpoints, self.at.step, tensors, state_of)
         self._saved = time.monotonic()
         return path
+
+    def resume(self) -> None:
+        """Go on from the newest checkpoint that is intact, if there is one, saying so."""
+        reporter = self.watchers.reporter
+        path = newest_intact(self.watchers.checkpoints, reporter.warn)
+        if path is None:
+            return
+        try:
+            self.restore(path)
+        except (KeyError, RuntimeError, ValueError, SafetensorError) as error:
+            first = str(error).strip().splitlines()[0]
+            raise UserError(f"{path}: does not fit the model of now ({first}).") from error
+        if self.watchers.on_metrics is not None:
+            for point in self.at.history:
+                self.watchers.on_metrics(point.step, point.timestamp_ms, point.metrics)
+        epochs = self.at.epochs(len(self.batches))
+        reporter.say(f"the training goes on after step {self.at.step}, epoch {epochs:.2f}")
 
     def restore(self, path: Path) -> None:
         """Go back to what a checkpoint holds; what follows is as if it had never stopped."""

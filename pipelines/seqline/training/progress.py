@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -27,6 +26,7 @@ class Progress:
     seconds          since the first update, validation included
     busy_seconds     the same without validation; `tokens` are those trained on meanwhile
     loss_sum, loss_count  since the last point of the history
+    pieces           parts in which a batch is taken, more than one after memory ran out
     """
 
     step: int = 0
@@ -44,16 +44,16 @@ class Progress:
     best_epoch: float = 0.0
     best_is_average: bool = False
     finished: bool = False
+    pieces: int = 1
     history: list[Point] = field(default_factory=list)
 
     def epochs(self, batches: int) -> float:
         """Return the epochs done, with fractions; an epoch has `batches` batches."""
         return self.epoch + self.position / max(1, batches)
 
-    def record(self, epochs: float, metrics: Mapping[str, float]) -> Point:
-        """Add figures to the history."""
-        now = time.time_ns() // 1_000_000
-        point = Point(self.step, round(epochs, 4), now, dict(metrics))
+    def record(self, epochs: float, metrics: Mapping[str, float], timestamp_ms: int) -> Point:
+        """Add figures, measured at a time in milliseconds, to the history."""
+        point = Point(self.step, round(epochs, 4), timestamp_ms, dict(metrics))
         self.history.append(point)
         return point
 

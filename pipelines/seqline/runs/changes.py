@@ -1,0 +1,40 @@
+"""What a run was made of, and what of it is different now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from seqline.data import data_fingerprint
+from seqline.provenance import hash_of_module, plugins_used
+from seqline.runs.record import RunRecord
+from seqline.stages.folder import digest_of
+
+TRAINING = "seqline's training"
+
+
+def code_of(config: Mapping[str, Any]) -> dict[str, str]:
+    """Return the source hash of every plugin of a run and of the training, by name."""
+    plugins = {
+        f"the {one['kind']} {one['name']}": one["source_hash"] for one in plugins_used(config)
+    }
+    return {**plugins, TRAINING: hash_of_module("seqline.training.loop")}
+
+
+def changed_code(record: RunRecord) -> list[str]:
+    """Return the names of what has another source now than when the run began."""
+    now = code_of(record.config)
+    return [name for name, source in record.code.items() if now.get(name) != source]
+
+
+def data_changed(record: RunRecord) -> bool:
+    """Say whether the data that a run has read are others now."""
+    return record.data is not None and record.data != data_digest(record.config)
+
+
+def data_digest(config: Mapping[str, Any]) -> str:
+    """Return the digest of the fingerprint of a configuration's data.
+
+    Raises `UserError` when they are not there.
+    """
+    return digest_of(data_fingerprint(config))
