@@ -64,7 +64,9 @@ def log_model(
     return str(logged.model_id)
 
 
-def register_model(client: MlflowClient, name: str, model_id: str, run_id: str) -> str:
+def register_model(
+    client: MlflowClient, name: str, model_id: str, run_id: str, description: str
+) -> str:
     """Add a logged model to the registry as the next version of `name`; return the version."""
     from mlflow.exceptions import MlflowException
 
@@ -74,6 +76,10 @@ def register_model(client: MlflowClient, name: str, model_id: str, run_id: str) 
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
     made = client.create_model_version(
-        name, source=f"models:/{model_id}", run_id=run_id, model_id=model_id
+        name,
+        source=f"models:/{model_id}",
+        run_id=run_id,
+        model_id=model_id,
+        description=description,
     )
     return str(made.version)

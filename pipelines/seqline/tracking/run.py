@@ -42,6 +42,7 @@ class TrackedRun:
             self.client, home, tracking["experiment"] or config["task"]["name"]
         )
         name = tracking["run_name"] or run_name(config)
+        self._headline = name
         first = {"mlflow.user": _user(), **_tags(config), **tags}
         run = self.client.create_run(self.experiment, run_name=name, tags=first)
         self.run_id: str = run.info.run_id
@@ -110,6 +111,9 @@ class TrackedRun:
             figures["test/baseline"] = results["baseline"][primary]
         self._log_figures(figures)
         self.tag(primary_metric=primary, primary_direction=results["direction"])
+        self._headline += f": test {primary} {results['metrics'][primary]:.4f}"
+        if primary in results["baseline"]:
+            self._headline += f", baseline {results['baseline'][primary]:.4f}"
         samples = (evaluated.folder / "samples.md").read_text(encoding="utf-8")
         self.tag(**{"mlflow.note.content": _note(results, samples)})
         for part in ("pictures", "tables"):
@@ -134,7 +138,8 @@ class TrackedRun:
             )
             if not self.config["tracking"]["register"]:
                 return None
-            return f"{name} {register_model(self.client, name, model_id, self.run_id)}"
+            made = register_model(self.client, name, model_id, self.run_id, self._headline)
+            return f"{name} {made}"
 
     def end(self, status: str, failure: str | None = None) -> None:
         """End the run as FINISHED, FAILED or KILLED, saying why it failed."""
