@@ -5,11 +5,11 @@ from __future__ import annotations
 import errno
 import json
 import os
+import resource
 import shutil
 import statistics
 import subprocess
 import sys
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -54,11 +54,12 @@ def failing(pipeline: Any, error: BaseException) -> None:
 
 
 def test_help_answers_at_once() -> None:
-    times = []
+    times = []  # of the processor, which nobody else's work lengthens
     for _ in range(5):
-        start = time.perf_counter()
+        start = resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run([*SEQLINE, "--help"], capture_output=True, text=True, check=False)
-        times.append(time.perf_counter() - start)
+        end = resource.getrusage(resource.RUSAGE_CHILDREN)
+        times.append(end.ru_utime + end.ru_stime - start.ru_utime - start.ru_stime)
     assert done.returncode == 0 and "predict" in done.stdout
     assert statistics.median(times) < 0.4
 

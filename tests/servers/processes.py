@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 COMMAND = (
-    "import sys; from seqline.services.ui import serve_ui; from seqline.home import *; "
-    "quiet_environment(); serve_ui(open_home(), int(sys.argv[1]), int(sys.argv[2]))"
+    "import os, sys; from seqline.services.ui import serve_ui; from seqline.home import *; "
+    "quiet_environment(); serve_ui(open_home(), int(sys.argv[1]), int(sys.argv[2])); "
+    "os._exit(0)"
 )
+"""`seqline ui` on chosen ports; it ends as the command does, nothing is torn down."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,11 @@ class Served:
 def environment(home: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     return kept | {"SEQLINE_HOME": str(home)}
+
+
+def processors_are_free() -> bool:
+    """Say whether seconds can be counted: nobody else takes the processors."""
+    return os.getloadavg()[0] <= len(os.sched_getaffinity(0))
 
 
 def wait_until(true: Callable[[], bool], seconds: float, what: str) -> None:

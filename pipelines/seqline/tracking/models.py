@@ -75,7 +75,9 @@ def log_model(
     return str(logged.model_id)
 
 
-def register_model(client: MlflowClient, name: str, model_id: str, run_id: str) -> str:
+def register_model(
+    client: MlflowClient, name: str, model_id: str, run_id: str, description: str
+) -> str:
     """Add a logged model to the registry as the next version of `name`; return the version.
 
     The version that an attempt before this one has added stays the one.
@@ -91,6 +93,10 @@ def register_model(client: MlflowClient, name: str, model_id: str, run_id: str) 
     if added:
         return str(added[0].version)
     made = client.create_model_version(
-        name, source=f"models:/{model_id}", run_id=run_id, model_id=model_id
+        name,
+        source=f"models:/{model_id}",
+        run_id=run_id,
+        model_id=model_id,
+        description=description,
     )
     return str(made.version)

@@ -29,7 +29,8 @@ def draw_learning_curve(trained: Path, summary: Mapping[str, Any], path: Path) -
     scores.plot(xs, ys, "o-", color="#1f6feb", markersize=4)
     best = (summary["best_epoch"], summary["best_score"])
     scores.plot(*best, "o", color="#d1242f", markersize=8, fillstyle="none", markeredgewidth=1.6)
-    scores.set_title(f"best {best[1]:.4f} after {best[0]:.3g} epochs", fontsize=10, color="#d1242f")
+    after = f"{best[0]:.3g} epoch{'' if best[0] == 1 else 's'}"
+    scores.set_title(f"best {best[1]:.4f} after {after}", fontsize=10, color="#d1242f")
     scores.set_ylabel(f"{summary['primary']} on validation")
     for axes in (losses, scores):
         axes.set_xlabel("epochs")

@@ -50,6 +50,7 @@ class TrackedRun:
         )
         attempt.note(experiment=self.experiment)
         name = tracking["run_name"] or run_name(self.config)
+        self._headline = name
         first = {"mlflow.user": _user(), KEY: attempt.record.key, **_tags(self.config), **tags}
         before = attempt.record.run_id
         if before is None and attempt.number > 1:
@@ -150,6 +151,9 @@ class TrackedRun:
             figures["test/baseline"] = results["baseline"][primary]
         self._log_figures(figures)
         self.tag(primary_metric=primary, primary_direction=results["direction"])
+        self._headline += f": test {primary} {results['metrics'][primary]:.4f}"
+        if primary in results["baseline"]:
+            self._headline += f", baseline {results['baseline'][primary]:.4f}"
         samples = (evaluated.folder / "samples.md").read_text(encoding="utf-8")
         self.tag(**{"mlflow.note.content": _note(results, samples)})
         for part in ("pictures", "tables"):
@@ -174,7 +178,8 @@ class TrackedRun:
             )
             if not self.config["tracking"]["register"]:
                 return None
-            return f"{name} {register_model(self.client, name, model_id, self.run_id)}"
+            made = register_model(self.client, name, model_id, self.run_id, self._headline)
+            return f"{name} {made}"
 
     def end(self, status: str, failure: str | None = None) -> None:
         """End the run as FINISHED, FAILED or KILLED, saying why it failed."""

@@ -15,6 +15,9 @@ from seqline_plugins.errors import ServiceError, UserError
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
+KIND = {"mlflow.experimentKind": "custom_model_development"}
+"""Has MLflow's pages show models that are trained, not prompts and traces."""
+
 
 def open_store(home: Home) -> MlflowClient:
     """Return a client of the store, its database migrated before anyone else may use it.
@@ -50,7 +53,7 @@ def experiment_id(client: MlflowClient, home: Home, name: str) -> str:
         own = home.tracking_uri == f"sqlite:///{home.database}"
         place = (home.artifacts / name).as_uri() if own else None
         try:
-            made: str = client.create_experiment(name, artifact_location=place)
+            made: str = client.create_experiment(name, artifact_location=place, tags=KIND)
         except MlflowException:  # another run made it meanwhile
             found = client.get_experiment_by_name(name)
             if found is None:
