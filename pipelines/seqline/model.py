@@ -82,7 +82,8 @@ class Ensemble(SequenceModel):
     def predict(self, hidden: Tensor) -> Tensor:
         """Return the classes whose mean probability is largest."""
         pairs = zip(self._networks(), hidden, strict=True)
-        return sum(member.head.probabilities(own) for member, own in pairs).argmax(dim=-1)
+        each = [member.head.probabilities(own) for member, own in pairs]
+        return torch.stack(each).mean(dim=0).argmax(dim=-1)
 
     def _networks(self) -> list[Network]:
         return list(self.members)  # type: ignore[arg-type]

@@ -69,12 +69,12 @@ def test_the_loss_is_the_mean_of_the_members_and_each_learns_as_if_alone(make) -
         member.zero_grad()
         own, own_targets = member.loss(member(batch), batch)
         own.backward()
-        alone.append(float(own))
+        alone.append(own.item())
         assert int(own_targets) == int(targets)
         for name, parameter in member.named_parameters():
             if parameter.numel():
                 torch.testing.assert_close(together[name], parameter.grad / 3)
-    assert float(loss) == pytest.approx(sum(alone) / 3, abs=1e-10)
+    assert loss.item() == pytest.approx(sum(alone) / 3, abs=1e-10)
 
 
 def test_probabilities_are_averaged_not_votes(make) -> None:
