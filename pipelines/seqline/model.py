@@ -1,10 +1,16 @@
-"""The model: a task's inputs, an architecture, the task's head."""
+"""The model: a network of a task's inputs, an architecture and the task's head, or several.
+
+Letters: M members, B batch, T time, H hidden features, C classes.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from seqline_plugins.architecture import Architecture
@@ -12,9 +18,27 @@ from seqline_plugins.build import build_architecture, build_task
 from seqline_plugins.recurrence.layer import RecurrentLayer
 from seqline_plugins.task import Batch, Encoding, Head, Inputs
 
+_MEMBER = re.compile(r"^members\.\d+\.")
 
-class SequenceModel(nn.Module):
-    """Batch → features → hidden → loss or predictions."""
+
+class SequenceModel(nn.Module, ABC):
+    """Batch → hidden → loss or predictions."""
+
+    @abstractmethod
+    def forward(self, batch: Batch) -> Tensor:
+        """Return the hidden features that the loss and the predictions are made of."""
+
+    @abstractmethod
+    def loss(self, hidden: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return the summed loss in nats and how many targets it sums over."""
+
+    @abstractmethod
+    def predict(self, hidden: Tensor) -> Tensor:
+        """Return the most probable outputs, one a step."""
+
+
+class Network(SequenceModel):
+    """A task's inputs, an architecture, the task's head."""
 
     def __init__(self, inputs: Inputs, architecture: Architecture, head: Head) -> None:
         super().__init__()
@@ -26,17 +50,60 @@ class SequenceModel(nn.Module):
         hidden, _ = self.architecture(features, lengths)
         return hidden
 
+    def loss(self, hidden: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return the head's loss."""
+        return self.head.loss(hidden, batch)
+
+    def predict(self, hidden: Tensor) -> Tensor:
+        """Return the head's predictions."""
+        return self.head.predict(hidden)
+
+
+class Ensemble(SequenceModel):
+    """Networks that learn from the same batches, their probabilities averaged to predict.
+
+    They share no weight, so that their mistakes differ (Hansen & Salamon 1990).
+    """
+
+    def __init__(self, members: Sequence[Network]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Return every member's hidden features, (M, B, T, H)."""
+        return torch.stack([member(batch) for member in self.members])
+
+    def loss(self, hidden: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return the mean of the members' losses: each learns as if it were alone."""
+        pairs = zip(self._networks(), hidden, strict=True)
+        losses, counts = zip(*[member.loss(own, batch) for member, own in pairs], strict=True)
+        return torch.stack(losses).mean(), counts[0]
+
+    def predict(self, hidden: Tensor) -> Tensor:
+        """Return the classes whose mean probability is largest."""
+        pairs = zip(self._networks(), hidden, strict=True)
+        each = [member.head.probabilities(own) for member, own in pairs]
+        return torch.stack(each).mean(dim=0).argmax(dim=-1)
+
+    def _networks(self) -> list[Network]:
+        return list(self.members)  # type: ignore[arg-type]
+
 
 def build_model(config: Mapping[str, Any], encoding: Encoding) -> SequenceModel:
     """Build the model that a composed configuration describes, its weights drawn anew."""
+    members = [_network(config, encoding) for _ in range(config["trainer"].get("members", 1))]
+    return members[0] if len(members) == 1 else Ensemble(members)
+
+
+def _network(config: Mapping[str, Any], encoding: Encoding) -> Network:
     task, kernel = build_task(config["task"]), config["trainer"]["kernel"]
     inputs = task.inputs(task.config, encoding, kernel)
     architecture = build_architecture(config["architecture"], inputs.output_size, kernel)
     head = task.head(task.config, encoding, architecture.output_size, config["loss"])
-    model = SequenceModel(inputs, architecture, head)
-    for layer in recurrent_layers(model):
+    network = Network(inputs, architecture, head)
+    for layer in recurrent_layers(network):
         layer.keep_at_most(config["trainer"]["activation_bytes"])
-    return model
+    return network
 
 
 def recurrent_layers(model: nn.Module) -> list[RecurrentLayer]:
@@ -49,5 +116,6 @@ def served_kernels(model: SequenceModel) -> dict[str, str]:
     found: dict[str, set[str]] = {}
     for name, module in model.named_modules():
         if isinstance(module, RecurrentLayer):
-            found.setdefault(name.split(".")[0], set()).add(module.served)
+            part = _MEMBER.sub("", name).split(".")[0]
+            found.setdefault(part, set()).add(module.served)
     return {part: "+".join(sorted(kernels)) for part, kernels in found.items()}

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from seqline.model import SequenceModel
+from seqline.model import Ensemble
 from seqline_plugins.cell import GatedCell
 from seqline_plugins.gate import Gate
 from seqline_plugins.recurrence.layer import RecurrentLayer
@@ -27,8 +27,15 @@ class Row:
     parameters: int
 
 
-def summarize(model: SequenceModel) -> list[Row]:
-    """Return a row for every recurrent layer and direction, and for what else has parameters."""
+def summarize(model: nn.Module) -> list[Row]:
+    """Return a row for every recurrent layer and direction, and for what else has parameters.
+
+    Of an ensemble's members, which are alike, only the first is told row by row.
+    """
+    if isinstance(model, Ensemble):
+        first, *others = model.members
+        again = sum(sum(p.numel() for p in member.parameters()) for member in others)
+        return [*summarize(first), Row("other members", f"{len(others)} × the same", again)]
     rows: list[Row] = []
     covered: set[int] = set()
     for name, module in model.named_modules():

@@ -145,6 +145,13 @@ class Head(nn.Module, ABC):
     def predict(self, hidden: Tensor) -> Tensor:
         """Return the most probable outputs, one a step."""
 
+    def probabilities(self, hidden: Tensor) -> Tensor:
+        """Return the probability of every class, (*B, C): what `trainer.members` averages.
+
+        For heads whose `predict` returns the most probable class.
+        """
+        raise NotImplementedError(f"{type(self).__name__} gives no probabilities of classes")
+
     def feedback(self, sample: Tensor) -> Batch:
         """Return the next step's input from a sample (autoregressive tasks)."""
         raise NotImplementedError(f"{type(self).__name__} feeds nothing back")

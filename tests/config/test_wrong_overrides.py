@@ -64,6 +64,7 @@ WRONG = [
     # parts that do not fit
     (["architecture=summary"], ["does not fit task=naming", "many_to_many, two_way"]),
     (["task.online=true"], ["task.online=true", "Set architecture.bidirectional=false"]),
+    (["trainer.members=2"], ["trainer.members: found 2, expected 1", "task=naming"]),
     (["metrics.primary=bleu"], ["metrics.primary", "generated text", "accuracy"]),
     (["metrics.primary=accurac"], ["no metric 'accurac'", "Did you mean 'accuracy'?"]),
     (["trainer.batch_size=2", "trainer.batch_tokens=9"], ["one of the two", "=null"]),

@@ -55,6 +55,18 @@ def test_the_prediction_is_the_class_with_the_largest_score() -> None:
     assert torch.equal(head.predict(hidden), head.scores(hidden).argmax(-1))
 
 
+def test_probabilities_are_those_of_which_the_largest_is_predicted() -> None:
+    head, hidden = softmax(), torch.randn(2, 5, 3, dtype=torch.float64)
+    found = head.probabilities(hidden)
+    torch.testing.assert_close(found.sum(-1), torch.ones(2, 5, dtype=torch.float64))
+    assert torch.equal(found.argmax(-1), head.predict(hidden))
+    scores = head.scores(hidden)
+    torch.testing.assert_close(
+        found[..., :1] / found[..., 1:2], (scores[..., :1] - scores[..., 1:2]).exp()
+    )
+    assert head.bfloat16().probabilities(hidden.bfloat16()).dtype == torch.float32
+
+
 TAGS = ["ADJ", "NOUN", "VERB"]
 NEW = 3
 

@@ -72,11 +72,13 @@ def interrupt_at(step: int) -> Any:
     return heard
 
 
-@pytest.mark.parametrize(("step", "accumulate"), [(1, 1), (7, 1), (10, 1), (7, 2)])
+@pytest.mark.parametrize(
+    ("step", "accumulate", "members"), [(1, 1, 1), (7, 1, 1), (10, 1, 1), (7, 2, 1), (7, 1, 2)]
+)
 def test_a_restored_training_goes_on_to_the_same_bits(
-    make_training, tmp_path: Path, step: int, accumulate: int
+    make_training, tmp_path: Path, step: int, accumulate: int, members: int
 ) -> None:
-    options = {**MOVING, "accumulate": accumulate}
+    options = {**MOVING, "accumulate": accumulate, "members": members}
     undisturbed = make_training(**options, checkpoints=tmp_path / "undisturbed")
     undisturbed.run()
     wanted = everything(undisturbed)

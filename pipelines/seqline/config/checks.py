@@ -33,6 +33,7 @@ def refuse_contradictions(config: Tree) -> None:
     _check_metric(config, task)
     _check_online(config, task_options, architecture, options)
     _check_trainer(config["trainer"])
+    _check_members(config, task)
     _check_data(config["data"])
 
 
@@ -107,6 +108,17 @@ def _check_trainer(trainer: Tree) -> None:
         raise UserError(
             f"trainer.device: found '{trainer['device']}', expected auto, cpu, cuda, cuda:1, mps "
             "or xpu."
+        )
+
+
+def _check_members(config: Tree, task: Any) -> None:
+    from seqline_plugins.task import Head
+
+    members, head = config["trainer"]["members"], getattr(task, "head", Head)
+    if members > 1 and head.probabilities is Head.probabilities:
+        raise UserError(
+            f"trainer.members: found {members}, expected 1: the head of "
+            f"task={config['task']['name']} gives no probabilities that could be averaged."
         )
 
 

@@ -35,6 +35,9 @@ class Trainer:
     average: float | None = option(
         None, "decay of a running average of the weights, kept where better", above=0, high=0.999999
     )
+    members: int = option(
+        1, "networks trained side by side, their predictions averaged", low=1, high=100
+    )
     precision: str = option("32", "bits of the arithmetic", choices=("32", "bf16"))
     checkpoint_minutes: float = option(5.0, "minutes between checkpoints", above=0)
     validate_every: float = option(1.0, "epochs between validations, fractions allowed", above=0)

@@ -33,7 +33,7 @@ def predictions(
         for rows in ordered_batches(split.lengths, TOKENS):
             batch = to_device(split.batch(rows), device)
             hidden = model(batch)
-            yield rows, batch, hidden, model.head.predict(hidden)
+            yield rows, batch, hidden, model.predict(hidden)
 
 
 def score(
@@ -43,7 +43,7 @@ def score(
     total, targets = 0.0, 0
     for _, batch, hidden, predicted in predictions(model, split, device):
         with torch.inference_mode():
-            loss, count = model.head.loss(hidden, batch)
+            loss, count = model.loss(hidden, batch)
         total, targets = total + float(loss), targets + int(count)
         metrics.update(predicted, batch)
     return Scores(total / max(1, targets), metrics.compute())

@@ -176,7 +176,7 @@ class Training:
         batch = to_device(batch, self.device)
         hidden = self.forward(batch)
         with self.accelerator.autocast():
-            loss, count = self.model.head.loss(hidden, batch)
+            loss, count = self.model.loss(hidden, batch)
         self.accelerator.backward(loss / (count.clamp(min=1) if group == 1 else tokens))
         return loss.detach(), count
 

@@ -39,6 +39,12 @@ class Softmax(nn.Module):
         )
         return summed, scored.sum()
 
+    def probabilities(self, hidden: Float[Tensor, "*B H"]) -> Float[Tensor, "*B C"]:
+        """Return the distribution of every step."""
+        scores = self.scores(hidden)
+        found: Tensor = scores.to(torch.promote_types(scores.dtype, torch.float32)).softmax(dim=-1)
+        return found
+
     def predict(self, hidden: Float[Tensor, "*B H"]) -> Int[Tensor, "*B"]:
         """Return the most probable class of every step."""
         best: Any = self.scores(hidden).argmax(dim=-1)

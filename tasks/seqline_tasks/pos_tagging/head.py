@@ -43,3 +43,7 @@ class TagHead(Head):
     def predict(self, hidden: Tensor) -> Tensor:
         """Return the most probable tag of every word."""
         return self.softmax.predict(hidden)
+
+    def probabilities(self, hidden: Tensor) -> Tensor:
+        """Return the probability of every tag for every word."""
+        return self.softmax.probabilities(hidden)
