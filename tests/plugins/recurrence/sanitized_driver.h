@@ -34,7 +34,7 @@ static Numbers drawn(long count, REAL size = 0.5) {
     for (REAL& one : numbers) one = (REAL)uniform(draw);
     return numbers;
 }
-static std::vector<Numbers> drawn(long count, std::vector<long> sizes) {
+static std::vector<Numbers> each(long count, std::vector<long> sizes) {
     std::vector<Numbers> found;
     for (long n = 0; n < count; n++) found.push_back(drawn(sizes[n % sizes.size()]));
     return found;
@@ -56,9 +56,9 @@ static std::vector<Numbers> run(const Cell& cell, const Shape& shape, bool rever
     for (long p = 0; p < program.products; p++) of_product.push_back(program.product[p].gates * H * H);
     if (of_product.empty()) of_product.push_back(0);
     Numbers x = drawn(B * T * I), W_F = drawn(program.gates * H * I, 0.1), bias = drawn(program.gates * H);
-    auto W_R = drawn(program.products, of_product), own = drawn(program.owns, {H});
-    auto noise = drawn(program.noises, {B * T * H}), initial = drawn(program.states, {B * H});
-    auto last = drawn(program.states, {B * H}), last_grad = drawn(program.states, {B * H});
+    auto W_R = each(program.products, of_product), own = each(program.owns, {H});
+    auto noise = each(program.noises, {B * T * H}), initial = each(program.states, {B * H});
+    auto last = each(program.states, {B * H}), last_grad = each(program.states, {B * H});
     Numbers output(B * T * H, NAN), output_grad = drawn(B * T * H);
     long tokens = B * T;
     if (!shape.lengths.empty()) {
@@ -67,8 +67,8 @@ static std::vector<Numbers> run(const Cell& cell, const Shape& shape, bool rever
     }
     Numbers tape(tokens * seqline_tape_stride(&program, H), NAN);
     Numbers x_grad(B * T * I, NAN), W_F_grad(W_F.size(), NAN), bias_grad(bias.size(), NAN);
-    auto W_R_grad = drawn(program.products, of_product), own_grad = drawn(program.owns, {H});
-    auto initial_grad = drawn(program.states, {B * H});
+    auto W_R_grad = each(program.products, of_product), own_grad = each(program.owns, {H});
+    auto initial_grad = each(program.states, {B * H});
     auto W_R_at = pointers(W_R), own_at = pointers(own), noise_at = pointers(noise);
     auto initial_at = pointers(initial, sparse), last_at = pointers(last);
     auto last_grad_at = pointers(last_grad, sparse), W_R_grad_at = pointers(W_R_grad, sparse);

@@ -1,4 +1,4 @@
-"""Engine and generated code under sanitizers: no stray read or write, no undefined step, no race."""
+"""Engine and generated code under sanitizers: no stray access, nothing undefined, no race."""
 
 from __future__ import annotations
 
