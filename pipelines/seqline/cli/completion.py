@@ -29,6 +29,14 @@ def complete_plugin_kind(incomplete: str) -> list[str]:
     return [kind for kind in GROUPS if kind.startswith(incomplete)]
 
 
+def complete_plugin(incomplete: str) -> list[str]:
+    """Return the plugins, of all kinds, whose names begin so."""
+    from seqline_plugins.discovery import GROUPS, installed
+
+    names = {name for kind in GROUPS for name in installed(kind)}
+    return sorted(name for name in names if name.startswith(incomplete))
+
+
 def candidates(word: str) -> list[str]:
     """Return every override that begins with a word, its values where only one key is left."""
     from seqline.config.describe import describe

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from seqline import __version__
-from seqline.cli.completion import complete_override, complete_plugin_kind
+from seqline.cli.completion import complete_override, complete_plugin, complete_plugin_kind
 from seqline.cli.failure import INTERRUPTED, reported
 from seqline.startup import undisturbed
 
@@ -180,6 +180,30 @@ def plugins_list(
         from seqline.cli.listing import list_plugins
 
         list_plugins(kind, as_json=as_json)
+
+
+@plugins.command("show")
+def plugins_show(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="A plugin; cell=NAME where several kinds have the name.",
+            autocompletion=complete_plugin,
+        ),
+    ],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[KEY=VALUE]...", help="Its options: cell.recurrent_bias=true"),
+    ] = None,
+    traceback: Traceback = False,
+    as_json: Json = False,
+) -> None:
+    """Show a plugin's options; of a cell its equations, their derivative and its code too."""
+    with reported(traceback, as_json):
+        from seqline.cli.show import show_plugin
+
+        show_plugin(name, overrides or [], as_json=as_json)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

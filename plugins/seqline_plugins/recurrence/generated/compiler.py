@@ -87,11 +87,16 @@ def load_library(sources: Sequence[str], defines: Sequence[str] = ()) -> ctypes.
     raise CompilerError(f"the library could not be stored or loaded ({problem})")
 
 
-def _folders() -> list[Path]:
-    """The cache, and a folder of this process's own for when that cannot be written."""
+def cache_folder() -> Path:
+    """Return where compiled code is kept."""
     given = os.environ.get("SEQLINE_KERNELS")
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return [Path(given) if given else home / "seqline" / "kernels", Path(_own_folder())]
+    return Path(given) if given else home / "seqline" / "kernels"
+
+
+def _folders() -> list[Path]:
+    """The cache, and a folder of this process's own for when that cannot be written."""
+    return [cache_folder(), Path(_own_folder())]
 
 
 @cache

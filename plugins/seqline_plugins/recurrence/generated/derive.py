@@ -17,13 +17,17 @@ TWO_OVER_ROOT_PI = 1.1283791670955126
 
 @dataclass
 class Derivative:
-    """dL/d of what one timestep reads; a name that is missing has no gradient."""
+    """dL/d of what one timestep reads; a name that is missing has no gradient.
+
+    `of` has dL/d of every value in between as well.
+    """
 
     fed: dict[str, Node] = field(default_factory=dict)
     state: dict[str, Node] = field(default_factory=dict)
     own: dict[str, Node] = field(default_factory=dict)
     products: list[tuple[Node, ...]] = field(default_factory=list)
     input: Node | None = None
+    of: dict[Node, Node] = field(default_factory=dict)
 
     def ends(self) -> list[Node]:
         """All of its nodes."""
@@ -69,6 +73,7 @@ class _Reverse:
         for node in order:
             if id(node) not in grad_of:
                 continue
+            found.of[node] = grad_of[id(node)]
             if node.op in ("fed", "state", "own"):
                 getattr(found, node.op)[str(node.value)] = grad_of[id(node)]
             elif node.op == "input":

@@ -148,7 +148,8 @@ class Product:
 class Equations:
     """A cell's equations as traced: the new states, and the names that stand for the rest.
 
-    `gates` are those with rows in W_F, `recurrent` all of them.
+    `gates` are those with rows in W_F, `recurrent` all of them. `names` are what the cell's own
+    code calls its values; they mean nothing to what is computed.
     """
 
     graph: Graph
@@ -158,6 +159,7 @@ class Equations:
     owns: tuple[str, ...]
     noises: tuple[str, ...]
     new: dict[str, Node]
+    names: dict[Node, str] = field(default_factory=dict)
 
     @property
     def products(self) -> tuple[Product, ...]:

@@ -20,11 +20,15 @@ from seqline_plugins.recurrence.generated.graph import POINTWISE, Node, in_order
 from seqline_plugins.recurrence.generated.plan import Plan
 
 HEADER = """// Generated from the equations of a cell; the names are the cell's own.
-//   x_… W_F x + b of a gate   h_… W_R v of a gate   state_… own_…   d_… a gradient
+//   x_… W_F x + b of a gate   h_… W_R v of a gate   d_… a gradient
 #include "vectors.h"
 #include "step.h"
 using namespace seqline;
 #define AT(buffer, slot) ((buffer) + (slot) * s->padded)
+#define ROW(buffer) ((buffer) + r * s->width)
+#define KEPT(slot) (s->scratch + (slot) * s->scratch_size)
+#define WIDE(gates) ((gates) * s->padded + 3 * VL)
+#define GATE(buffer, of, gate) ((buffer) + r * WIDE(of) + (gate) * s->padded)
 """
 
 FUNCTION = """
@@ -90,6 +94,10 @@ class _Passes:
         self.scratch: dict[int, int] = {}
         self.places: dict[int, str] = {}
         self.sums: dict[int, int] = {}
+        self.names = dict(plan.equations.names)
+        for node, grad in plan.derivative.of.items():
+            if node in plan.equations.names:
+                self.names.setdefault(grad, f"d_{plan.equations.names[node]}")
 
     def order(self) -> list[Node]:
         raise NotImplementedError
@@ -161,7 +169,7 @@ class _Passes:
         for node in crossing:
             slot = self.scratch.setdefault(id(node), len(self.scratch))
             every_row = part_of[later[id(node)]] > part_of[number]
-            place = f"s->scratch + {slot} * s->scratch_size" + " + r * s->width" * every_row
+            place = f"ROW(KEPT({slot}))" if every_row else f"KEPT({slot})"
             self.places[id(node)] = f"{place} + j"
             lines.stores.append(f"store({self.places[id(node)]}, {names[id(node)]});")
         for node in sums:
@@ -199,13 +207,13 @@ class _Passes:
             self._number(node, number, lines, names, taken)
             return
         if self.levels[id(node)] < number and not self._is_cheap(node):
-            names[id(node)] = _free("kept", taken)
+            names[id(node)] = _free(self.names.get(node, "kept"), taken)
             place = self.places[id(node)]
             lines.loads.append(f"const Vector {names[id(node)]} = load({place});")
             return
         for arg in node.args:
             self._value(arg, number, lines, names, taken)
-        names[id(node)] = _free("v", taken)
+        names[id(node)] = _free(self.names.get(node, "v"), taken)
         lines.work.append(f"const Vector {names[id(node)]} = {_expression(node, names)};")
 
     def _is_cheap(self, node: Node) -> bool:
@@ -230,7 +238,7 @@ class _Passes:
             for arg in node.args:
                 self._value(arg, number, lines, names, taken)
             expression = _expression(node, names)
-        names[id(node)] = _free("n", taken)
+        names[id(node)] = _free(self.names.get(node, "n"), taken)
         lines.row.append(f"const Vector {names[id(node)]} = {expression};")
 
     def _render(self, lines: _Lines) -> str:
@@ -260,26 +268,25 @@ class _Forward(_Passes):
             for p, product in enumerate(self.plan.products):
                 if node in product.nodes:
                     gate = product.nodes.index(node)
-                    width = _product_width(len(product.gates))
-                    place = f"s->product[{p}] + r * {width} + {gate} * s->padded + j"
+                    place = f"GATE(s->product[{p}], {len(product.gates)}, {gate}) + j"
                     return f"h_{node.value}", f"load({place})"
         if node.op == "fed":
             slot = self.plan.fed_slot + self.plan.equations.gates.index(str(node.value))
             return f"x_{node.value}", f"load(AT(slots, {slot}) + j)"
         if node.op == "state":
-            place = f"s->before[{self.states.index(str(node.value))}] + r * s->width + j"
+            place = f"ROW(s->before[{self.states.index(str(node.value))}]) + j"
             return f"state_{node.value}", f"load({place})"
         return _shared_leaf(self.plan, node)
 
     def outputs(self, number: int) -> Iterable[tuple[Node, str]]:
         for place, (_, node) in enumerate(self.plan.equations.new.items()):
             if self._due(node, number):
-                yield node, f"store(s->after[{place}] + r * s->width + j, {{}});"
+                yield node, f"store(ROW(s->after[{place}]) + j, {{}});"
                 if place == 0:
                     yield node, "store_part(s->output[r] + j, {}, left);"
         for p, product in enumerate(self.plan.products):
             if product.operand.op != "state" and self._due(product.operand, number):
-                yield product.operand, f"store(s->operand[{p}] + r * s->width + j, {{}});"
+                yield product.operand, f"store(ROW(s->operand[{p}]) + j, {{}});"
         if number == self.count - 1:
             for node in self.onto_tape():
                 yield node, f"store(AT(slots, {self.plan.kept[id(node)]}) + j, {{}});"
@@ -309,18 +316,18 @@ class _Backward(_Passes):
     def leaf(self, node: Node) -> tuple[str, str] | None:
         if node.op == "grad_after":
             state = self.states.index(str(node.value))
-            inside = f"load(s->grad_after[{state}] + r * s->width + j)"
+            inside = f"load(ROW(s->grad_after[{state}]) + j)"
             if state == 0:
                 inside += " + load_part(s->output_grad[r] + j, left)"
             return f"d_{node.value}", inside
         if node.op == "operand_grad":
             p = int(float(node.value))
-            return f"d_operand_{p}", f"load(s->operand_grad[{p}] + r * s->width + j)"
+            return f"d_operand_{p}", f"load(ROW(s->operand_grad[{p}]) + j)"
         if node.op == "state":
             place = f"s->saved_state[{self.states.index(str(node.value))}][r] + j"
             return f"state_{node.value}", f"load_part({place}, left)"
         if id(node) in self.plan.kept and node.shape == "vector":
-            name = f"x_{node.value}" if node.op == "fed" else "saved"
+            name = f"x_{node.value}" if node.op == "fed" else self.names.get(node, "saved")
             return name, f"load_ahead(AT(slots, {self.plan.kept[id(node)]}) + j, s->stride)"
         return _shared_leaf(self.plan, node)
 
@@ -340,11 +347,10 @@ class _Backward(_Passes):
             if last:
                 yield node, f"store(AT(slots, {slot}) + j, first({{}}, left));"
         for p, nodes in enumerate(derivative.products):
-            width = _product_width(len(nodes))
             for gate_number, node in enumerate(nodes):
                 slot = plan.grad_slots[p][gate_number]
                 if self._due(node, number):
-                    place_ = f"s->product_grad[{p}] + r * {width} + {gate_number} * s->padded + j"
+                    place_ = f"GATE(s->product_grad[{p}], {len(nodes)}, {gate_number}) + j"
                     yield node, f"store({place_}, first({{}}, left));"
                 if last and slot not in written:
                     written.add(slot)
@@ -352,7 +358,7 @@ class _Backward(_Passes):
         for state_number, state in enumerate(self.states):
             node = derivative.state.get(state, zero)
             if self._due(node, number):
-                place_ = f"s->grad_before[{state_number}] + r * s->width + j"
+                place_ = f"ROW(s->grad_before[{state_number}]) + j"
                 yield node, f"store({place_}, {{}});"
         for own_number, own in enumerate(plan.equations.owns):
             if own in derivative.own and own not in plan.own_of_gate | plan.own_of_own:
@@ -374,10 +380,6 @@ class _Backward(_Passes):
         return self.levels.get(id(node), 0) == number
 
 
-def _product_width(gates: int) -> str:
-    return f"({gates} * s->padded + 3 * VL)"
-
-
 def _shared_leaf(plan: Plan, node: Node) -> tuple[str, str] | None:
     if node.op == "own":
         place = plan.equations.owns.index(str(node.value))
@@ -395,9 +397,25 @@ def _expression(node: Node, names: dict[int, str]) -> str:
     return POINTWISE[node.op].format(*(names[id(arg)] for arg in node.args), value=value)
 
 
+KEYWORDS = """
+alignas alignof and and_eq asm auto bitand bitor bool break case catch char class compl const
+constexpr continue decltype default delete do double else enum errno explicit export extern false
+float for friend goto if inline int long mutable namespace new noexcept not not_eq nullptr operator
+or or_eq private protected public register return short signed sizeof static struct switch template
+this thread_local throw true try typedef typeid typename union unsigned using virtual void volatile
+wchar_t while xor xor_eq std seqline load store first total splat load_part store_part load_ahead
+sum slots v n kept saved
+"""
+_WRITTEN = " ".join([KEYWORDS, HEADER, FUNCTION, PASS, *POINTWISE.values()])
+RESERVED = frozenset(re.findall(r"[a-z_]\w*", _WRITTEN))
+"""Words that mean something in the source: a value of such a name gets a number."""
+
+
 def _free(wish: str, taken: set[str]) -> str:
     name = re.sub(r"\W+", "_", wish)
-    if name in ("v", "n", "kept", "saved") or name in taken:
+    if not re.fullmatch("(?!sum_)[a-z][A-Za-z0-9_]*", name):
+        name = f"v_{name}" if name.isascii() else "v"
+    if name in RESERVED or name in taken:
         number = 1
         while f"{name}{number}" in taken:
             number += 1

@@ -7,7 +7,12 @@ Letters: B batch, I input size, H hidden size.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import inspect
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from types import FrameType
 from typing import Any
 
 import torch
@@ -28,11 +33,13 @@ def trace(cell: GatedCell, input_size: int, hidden_size: int) -> Equations:
     Raises `UntraceableError`, naming what stands in the way: an operation that is not known, a
     choice that depends on a tensor's values, a tensor that the cell did not declare.
     """
-    first = _Tracer(cell, input_size, hidden_size, seed=1).equations()
+    tracer = _Tracer(cell, input_size, hidden_size, seed=1)
+    with tracer.names_noted() as names:
+        first = tracer.equations()
     again = _Tracer(cell, input_size, hidden_size, seed=2).equations()
     if first.text() != again.text():
         raise UntraceableError("what is computed depends on a tensor's values")
-    return first
+    return replace(first, names=names)
 
 
 class _Tracer(TorchDispatchMode):
@@ -69,6 +76,34 @@ class _Tracer(TorchDispatchMode):
             owns=tuple(self.owns),
             new={name: self._node(new[name]) for name in state_names},
         )
+
+    @contextmanager
+    def names_noted(self) -> Iterator[dict[Node, str]]:
+        """Note what the local variables of the equations, and of functions beside them, are called.
+
+        They are read when a function returns: the outer one's names, which come last, count.
+        """
+        code = getattr(inspect.unwrap(type(self.cell).equations), "__code__", None)
+        names: dict[Node, str] = {}
+
+        def note(frame: FrameType, event: str, _: Any) -> None:
+            ours = code is not None and frame.f_code.co_filename == code.co_filename
+            if event != "return" or not ours or frame.f_code.co_name.startswith("<"):
+                return
+            found: dict[Node, str] = {}
+            for name, value in frame.f_locals.items():
+                for one, tensor in _named(name, value):
+                    node, _ = self.node_of.get(id(tensor), (None, None))
+                    if node is not None and node.op not in LEAVES:
+                        found.setdefault(node, one)
+            names.update(found)
+
+        before = sys.getprofile()
+        sys.setprofile(note)
+        try:
+            yield names
+        finally:
+            sys.setprofile(before)
 
     def _timestep(self, states: tuple[str, ...]) -> Timestep:
         names = tuple(gate.name for gate in self.gates)
@@ -179,3 +214,16 @@ class _Tracer(TorchDispatchMode):
 
 DIAGONAL, BIAS, RECURRENT_BIAS = "W_R of ", "bias of ", "recurrent bias of "
 """What stands before a gate's name where its weights are a vector, as a parameter of its own is."""
+
+LEAVES = ("constant", "inverse_hidden", "fed", "state", "own", "noise", "input", "product")
+"""What has a name already: that of what it reads."""
+
+
+def _named(name: str, value: Any) -> Iterator[tuple[str, Tensor]]:
+    """Give the tensors of a local variable, or of a mapping by its keys, with their names."""
+    if isinstance(value, Tensor):
+        yield name, value
+    elif isinstance(value, dict):
+        for key, one in value.items():
+            if isinstance(one, Tensor) and str(key).isidentifier():
+                yield str(key), one

@@ -1,0 +1,168 @@
+"""The graph's simplification, the cheapest cut, what the tape keeps, and its memory."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from typing import Any
+
+import pytest
+import torch
+
+from seqline_plugins.build import build_cell
+from seqline_plugins.cell import GatedCell
+from seqline_plugins.recurrence.generated.cut import Network
+from seqline_plugins.recurrence.generated.graph import Graph, in_order
+from seqline_plugins.recurrence.generated.notation import read
+from seqline_plugins.recurrence.generated.plan import Plan, make_plan
+from seqline_plugins.recurrence.generated.tape import SMALL, Tape, _Store
+from seqline_plugins.recurrence.generated.trace import trace
+
+
+def plan_of(name: str, I: int = 3, H: int = 4, **options: Any) -> Plan:
+    cell = build_cell({"name": name, **options}, I, H)
+    assert isinstance(cell, GatedCell)
+    return make_plan(trace(cell, I, H))
+
+
+def test_equal_nodes_are_one() -> None:
+    graph = Graph()
+    x, y = graph.leaf("state", "x"), graph.leaf("state", "y")
+    assert graph.node("mul", x, y) is graph.node("mul", x, y)
+    assert graph.node("mul", x, y) is not graph.node("mul", y, x)
+    assert graph.constant(2) is graph.constant(2.0)
+    assert graph.node("power", x, value=2.5) is not graph.node("power", x, value=1.5)
+
+
+def test_what_needs_no_operation_is_none() -> None:
+    graph = Graph()
+    x, zero, one = graph.leaf("state", "x"), graph.constant(0), graph.constant(1)
+    node = graph.node
+    same = [node("add", x, zero), node("add", zero, x), node("sub", x, zero), node("div", x, one)]
+    same += [node("mul", x, one), node("mul", one, x), node("neg", node("neg", x))]
+    assert all(found is x for found in same)
+    half = graph.constant(0.5)
+    assert node("add", one, half) is graph.constant(1.5)
+    assert node("neg", half) is graph.constant(-0.5)
+
+
+def test_what_would_change_infinities_stays() -> None:
+    graph = Graph()
+    x, zero = graph.leaf("state", "x"), graph.constant(0)
+    assert graph.node("mul", x, zero).op == "mul"  # ∞ · 0 is no number
+    assert graph.node("sub", x, x).op == "sub"
+    assert graph.node("div", graph.constant(1), zero).op == "div"
+
+
+def test_shapes_follow_the_widest_operand() -> None:
+    graph = Graph()
+    total = graph.node("sum", graph.leaf("state", "x"))
+    assert total.shape == graph.node("sqrt", total).shape == "number"
+    assert graph.node("mul", total, graph.leaf("state", "x")).shape == "vector"
+    order = in_order([graph.node("add", total, total)])
+    assert [node.op for node in order] == ["state", "sum", "add"]
+
+
+def cheapest(edges: dict[tuple[int, int], float], count: int) -> float:
+    """Return the cost of the cheapest cut between the first and the last place, by trying all."""
+    costs = []
+    for inside in itertools.product([True, False], repeat=count - 2):
+        side = [True, *inside, False]
+        costs.append(sum(cost for (a, b), cost in edges.items() if side[a] and not side[b]))
+    return min(costs)
+
+
+def test_cuts_are_the_cheapest_there_are() -> None:
+    draw = random.Random(5)
+    for _ in range(200):
+        count = draw.randint(3, 7)
+        pairs = [(a, b) for a in range(count) for b in range(count) if a != b]
+        edges = {pair: float(draw.randint(1, 9)) for pair in pairs if draw.random() < 0.5}
+        net = Network()
+        net.add_edge("unconnected", "places", 1)
+        for place in range(count):
+            net.add_edge(place, "nowhere", 0)
+        for (a, b), cost in edges.items():
+            net.add_edge(a, b, cost)
+        side = net.side_of(0, count - 1)
+        cut = sum(cost for (a, b), cost in edges.items() if a in side and b not in side)
+        assert 0 in side and count - 1 not in side
+        assert cut == cheapest(edges, count)
+
+
+KEPT = {
+    "rnn": (["new.h"], 1),
+    "lstm": (["o", "f", "i", "g", "c"], 5),
+    "gru": (["z", "r", "h.candidate", "n"], 4),
+    "min_gru": (None, 2),
+    "qrnn": (["o", "f", "z", "c"], 4),
+}
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_the_tape_keeps_no_more_than_the_derivative_needs(name: str) -> None:
+    plan = plan_of(name)
+    kept, slots = KEPT[name]
+    assert plan.slots == slots and not plan.numbers
+    if kept is not None:
+        assert sorted(read(plan).kept) == sorted(kept)
+    assert len(set(plan.kept.values())) == len(plan.kept)
+
+
+def test_a_lstm_computes_only_the_memorys_tanh_again() -> None:
+    assert read(plan_of("lstm")).repeated == ["tanh(c)"]
+
+
+def test_sums_are_kept_as_numbers_and_part_the_passes() -> None:
+    plan = plan_of("layer_norm_lstm")
+    assert plan.forward_passes == 5 and plan.numbers and len(plan.numbers) < plan.slots
+    assert plan_of("lstm").forward_passes == plan_of("lstm").backward_passes == 1
+
+
+def test_a_product_of_a_vector_that_the_cell_makes_parts_functions() -> None:
+    plan = plan_of("gru", reset_after=False)
+    assert len(plan.products) == 2
+    assert plan.forward_breaks == {1} and plan.backward_breaks == {1}
+    assert [slot >= 0 for slot in plan.operand_slots].count(True) == 1
+    assert plan_of("gru").forward_breaks == set()
+
+
+def test_derivatives_take_the_places_of_what_they_were_made_from() -> None:
+    plan = plan_of("lstm")
+    assert sorted(plan.grad_slots[0]) == sorted(set(plan.kept.values()) - {plan.state_slots[1]})
+    assert plan.fed_slot == plan.fed_grad_slot == 0
+
+
+def test_a_tape_that_is_given_back_is_used_again() -> None:
+    first = Tape(SMALL, torch.float32)
+    place = first.numbers.data_ptr()
+    del first
+    again = Tape(SMALL, torch.float32)
+    assert again.numbers.data_ptr() == place
+    other = Tape(SMALL, torch.float32)
+    assert other.numbers.data_ptr() != place  # both are in use
+
+
+def test_tapes_never_hold_more_than_was_in_use_at_once() -> None:
+    store, draw = _Store(), random.Random(1)
+    held: list[torch.Tensor] = []
+    most = 0
+    for _ in range(300):
+        if held and draw.random() < 0.5:
+            store.give(held.pop(draw.randrange(len(held))))
+        else:
+            dtype = draw.choice([torch.float32, torch.float64])
+            held.append(store.take(draw.randint(SMALL, 8 * SMALL), dtype))
+            assert held[-1].dtype == dtype
+        most = max(most, sum(t.nbytes for t in held))
+        free = sum(t.nbytes for t in store.free)
+        assert free + sum(t.nbytes for t in held) <= most
+        assert len({t.data_ptr() for t in [*held, *store.free]}) == len(held) + len(store.free)
+
+
+def test_a_tape_has_room_for_what_was_asked_and_wastes_little() -> None:
+    store = _Store()
+    for count in (SMALL, SMALL + 1, 3 * SMALL + 7, 1_000_003):
+        found = store.take(count, torch.float32).numel()
+        assert count <= found <= 1.26 * count
+    assert store.take(10, torch.float32).numel() == 10
