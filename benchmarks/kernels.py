@@ -40,6 +40,8 @@ LOOPS = {"loop": "a Python loop", "script": "torch.jit", "compile": "torch.compi
 ON_JAX = {"keras": "Keras", "flax": "Flax"}
 ALIKE = 0.02
 """The share by which parameters may differ and still be called equal."""
+TRIED, BEHIND = 3, 1.5
+"""Rounds after which a peer so many times slower than another of its row is asked no more."""
 FRESH = 3
 """Processes of each side that measure memory, which hardly varies."""
 
@@ -287,14 +289,32 @@ def measure_in_turns(group, families, rounds):
         found[key] = families.ask(side.family, do="build", key=key, side=side.request)
     ready = [key for key, about in found.items() if "ms" in about]
     times = {key: [] for key in ready}
+    turn = list(ready)
     for number in range(rounds):
-        for key in ready if number % 2 == 0 else reversed(ready):
+        if number == TRIED:
+            turn = [key for key in turn if not is_behind(key, group, times)]
+        for key in turn:
             answer = families.ask(group.sides[key].family, do="time", key=key)
             times[key].append(answer["ms"])
+        turn.reverse()
     families.free()
     for key in ready:
         found[key] |= {"all": times[key], "ms": median(times[key])}
     return found
+
+
+def is_behind(key, group, times):
+    """Whether a side only stands for rows in which another peer is faster by far."""
+    rows = [ratio for ratio in group.ratios if key in (ratio.ours, *ratio.peers)]
+    return all(
+        key in ratio.peers
+        and any(
+            BEHIND * median(times[peer]) < median(times[key])
+            for peer in ratio.peers
+            if peer in times
+        )
+        for ratio in rows
+    )
 
 
 def figures_of(group, found):
