@@ -29,19 +29,20 @@ SETTINGS = ("MLFLOW_TRACKING_URI", "PREFECT_API_URL", "PREFECT_HOME", "SEQLINE_H
 class Figure:
     """A measured value and what it must reach.
 
-    `sign` is ">=", "<=", "<" or "=="; a bar of None asks nothing.
+    `sign` is ">=", "<=", "<" or "=="; a bar of None asks nothing. A value of None was not
+    measured, as `what` explains, and neither passes nor fails.
     """
 
     what: str
-    value: float | bool
+    value: float | bool | None
     bar: float | bool | None = None
     sign: str = ">="
     unit: str = ""
 
     @property
     def passed(self) -> bool | None:
-        """Say whether the bar is reached, None where there is none."""
-        if self.bar is None:
+        """Say whether the bar is reached, None where there is none or no value."""
+        if self.bar is None or self.value is None:
             return None
         if self.sign == "==":
             return self.value == self.bar
@@ -53,7 +54,8 @@ class Figure:
         """Return the figure as a row of Markdown."""
         bar = "" if self.bar is None else f"{self.sign} {_shown(self.bar)}{self.unit}"
         verdict = {True: "pass", False: "**fail**", None: ""}[self.passed]
-        return f"| {self.what} | {_shown(self.value)}{self.unit} | {bar} | {verdict} |"
+        value = "not measured" if self.value is None else f"{_shown(self.value)}{self.unit}"
+        return f"| {self.what} | {value} | {bar} | {verdict} |"
 
 
 def _shown(value: float | bool) -> str:
@@ -62,15 +64,16 @@ def _shown(value: float | bool) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.2f}"
 
 
-def arguments(doc: str | None, name: str) -> argparse.ArgumentParser:
-    """Return a parser with what every benchmark has: --out and --override."""
+def arguments(doc: str | None, name: str, *, overrides: bool = True) -> argparse.ArgumentParser:
+    """Return a parser with --out, which every benchmark has, and --override."""
     parser = argparse.ArgumentParser(
         description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", type=Path, default=Path("outputs") / f"{name}.json")
-    parser.add_argument(
-        "--override", nargs="*", default=[], metavar="KEY=VALUE", help="added to every run"
-    )
+    if overrides:
+        parser.add_argument(
+            "--override", nargs="*", default=[], metavar="KEY=VALUE", help="added to every run"
+        )
     return parser
 
 
@@ -163,7 +166,7 @@ class Worker:
     """A process that does one thing at a time when told, so that two can take turns."""
 
     def __init__(self, python: str, script: str, *options: str, threads: int) -> None:
-        path = Path(__file__).with_name(script)
+        path = Path(__file__).parent / script
         self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115
         environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
         self.process = subprocess.Popen(
@@ -177,6 +180,12 @@ class Worker:
         assert self.process.stdin is not None
         print(task, file=self.process.stdin, flush=True)
         return self._answer()
+
+    def close(self) -> None:
+        """Tell it that nothing more comes, and wait for its end."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.process.wait()
 
     def _answer(self) -> Any:
         assert self.process.stdout is not None

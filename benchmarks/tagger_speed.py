@@ -48,8 +48,7 @@ def side_by_side(data, python, threads, epochs, visits, characters):
         for name in sorted(sides, reverse=visit % 2 == 0):
             predicted[name].append(sides[name].do("predict"))
     for side in sides.values():
-        side.process.stdin.close()
-        side.process.wait()
+        side.close()
     return {
         "sides": {name: side.ready | finished[name] for name, side in sides.items()},
         "epoch_seconds": epochs_done,

@@ -43,7 +43,7 @@ def written_over(t: Timestep) -> Tensor:
 
 REFUSED: dict[str, Callable[[Timestep], Any]] = {
     "the operation 'rand_like'": lambda t: t.x.a + torch.rand_like(t.x.a),
-    "the operation '(native_dropout|bernoulli_?|empty_like)'": lambda t: F.dropout(t.x.a, training=True),
+    "the operation '(native_dropout|bernoulli_?|empty_like)'": lambda t: F.dropout(t.x.a, 0.5),
     "the operation 'sum' other than over H with keepdim": choose,
     "the operation 'add_'": lambda t: (t.x.a + t.h.a).add_(1),
     "the operation 'select'": written_over,
