@@ -18,7 +18,13 @@ import pytest
 import seqline_plugins.discovery  # noqa: F401
 
 # Before anything imports them: from here on every signature's shapes are checked at each call.
-jaxtyping.install_import_hook(["seqline_plugins", "seqline_tasks"], "shape_checks.check")
+# The generator of code has no shapes in its signatures and is called for every node.
+_plugins = Path(seqline_plugins.discovery.__file__).parent
+_parts = {f"seqline_plugins.{one.stem}" for one in _plugins.iterdir()}
+_of_host = {f"seqline_plugins.recurrence.{one.stem}" for one in (_plugins / "recurrence").iterdir()}
+_checked = _parts | _of_host | {"seqline_tasks"}
+_checked -= {"seqline_plugins.recurrence", "seqline_plugins.recurrence.generated"}
+jaxtyping.install_import_hook(sorted(_checked), "shape_checks.check")
 
 from seqline.home import quiet_environment  # noqa: E402
 

@@ -218,7 +218,7 @@ class _Passes:
 
     def _is_cheap(self, node: Node) -> bool:
         """Whether to compute a vector again in a later pass, as quickly as it could be read."""
-        if self.leaf(node) is not None:
+        if node.shape == "constant" or self.leaf(node) is not None:
             return True
         if node.op not in ("add", "sub", "mul", "neg"):
             return False

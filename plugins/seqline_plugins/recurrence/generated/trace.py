@@ -199,9 +199,7 @@ class _Tracer(TorchDispatchMode):
         if rule is None:
             raise UntraceableError(f"the operation '{name}'")
         if any(isinstance(a, Tensor) and id(a) not in self.node_of and a.dim() for a in args):
-            raise UntraceableError(
-                "a tensor that is neither declared nor computed in the equations"
-            )
+            raise UntraceableError(STRANGER)
         given = [self._node(a) if isinstance(a, Tensor) else a for a in args]
         found = rule(self.graph, *given, **options)
         result = function(*args, **options)
