@@ -17,6 +17,7 @@ from seqline_plugins.recurrence.kernels import Kernel
 from seqline_plugins.recurrence.weights import GateWeights
 
 H = 5
+COARSE = {"hardsigmoid": 1e-7}  # torch takes a sixth of float32 for it, in float64 too
 Operation = Callable[[Tensor, Tensor], Tensor]
 
 RULED: dict[str, Operation] = {
@@ -111,8 +112,9 @@ def test_derivatives_are_torchs(operations: dict[str, Operation]) -> None:
     found, wanted = gradients(cell, "generated"), gradients(cell, "reference")
     wrong = []
     for name, tensors in wanted.items():
+        rtol = COARSE.get(name, 1e-10)
         for mine, theirs in zip(found[name], tensors, strict=True):
-            if not torch.allclose(mine, theirs, rtol=1e-10, atol=1e-12):
+            if not torch.allclose(mine, theirs, rtol=rtol, atol=rtol / 100):
                 wrong.append(f"{name}: {float((mine - theirs).abs().max()):g} apart")
         assert any(float(t.abs().max()) > 0 for t in tensors[1:])
     assert not wrong
