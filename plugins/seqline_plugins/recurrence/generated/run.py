@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 from seqline_plugins.cell import GatedCell
-from seqline_plugins.recurrence.generated.interpret import run_equations
 from seqline_plugins.recurrence.generated.library import (
     CallFields,
     Library,
@@ -25,6 +24,7 @@ from seqline_plugins.recurrence.generated.library import (
 )
 from seqline_plugins.recurrence.generated.parameters import own_parameter, recurrent_matrix
 from seqline_plugins.recurrence.generated.tape import Tape
+from seqline_plugins.recurrence.generated.twice import differentiable_gradients, split_arguments
 from seqline_plugins.recurrence.weights import GateWeights
 
 State = dict[str, Tensor]
@@ -43,8 +43,6 @@ class Shape:
     keeps: bool
     has_bias: bool
     states: int
-    products: int
-    owns: int
 
 
 _loaded_in = os.getpid()
@@ -81,8 +79,6 @@ def run_generated(
         torch.is_grad_enabled(),
         any(gate.bias for gate in weights.fed),
         len(own_state),
-        len(W_R),
-        len(owns),
     )
     fed = [weights.windows(x, state), weights.matrix_of_fed(), weights.bias_of_fed()]
     flat = [tensor.contiguous() for tensor in [*fed, *W_R, *owns, *own_state.values()]]
@@ -119,7 +115,10 @@ class _Recurrence(torch.autograd.Function):
         shape: Shape = ctx.shape
         output, *flat = ctx.saved_tensors
         if torch.is_grad_enabled():
-            return (None, *_differentiable(shape, flat, ctx.needs_input_grad[1:], grads))
+            needed = ctx.needs_input_grad[1:]
+            call = {"noises": shape.noises, "lengths": shape.lengths, "reverse": shape.reverse}
+            equations = shape.library.plan.equations
+            return (None, *differentiable_gradients(equations, flat, needed, grads, **call))
         tape, ctx.tape = ctx.tape, None
         wanted = [
             torch.empty_like(tensor) if needed else None
@@ -148,7 +147,8 @@ class _Gradients:
     ) -> None:
         self.shape, self.flat, self.output, self.wanted = shape, flat, output, wanted
         plan, H = shape.library.plan, output.shape[2]
-        self.x, self.W_F, self.bias, self.W_R, owns, self.initial = _split(shape, wanted)
+        parts = split_arguments(plan.equations, wanted)
+        self.x, self.W_F, self.bias, self.W_R, owns, self.initial = parts
         if self.bias is None and plan.own_of_gate:
             self.bias = torch.empty_like(flat[2])
         self.owns = [output.new_empty(H) if own is None else own for own in owns]
@@ -208,38 +208,6 @@ def _new_tape(shape: Shape, output: Tensor, chunk: tuple[int, int]) -> Tape:
     return Tape(tokens * shape.library.tape_stride(H), output.dtype)
 
 
-def _differentiable(
-    shape: Shape,
-    flat: Sequence[Tensor],
-    needed: Sequence[bool],
-    grads: Sequence[Tensor | None],
-) -> list[Tensor | None]:
-    """Return the gradients with a graph of their own, for the gradient of a gradient."""
-    x, W_F, bias, W_R, owns, initial = _split(shape, flat)
-    equations = shape.library.plan.equations
-    weights, kept = (W_F, bias, W_R, owns), (shape.noises, initial)
-    ends = run_equations(equations, x, *weights, *kept, shape.lengths, shape.reverse)
-    given = [(end, grad) for end, grad in zip(ends, grads, strict=True) if grad is not None]
-    wanted = [tensor for tensor, need in zip(flat, needed, strict=True) if need]
-    found = iter(
-        torch.autograd.grad(
-            [end for end, _ in given],
-            wanted,
-            [grad for _, grad in given],
-            create_graph=True,
-            allow_unused=True,
-        )
-    )
-    return [next(found) if need else None for need in needed]
-
-
-def _split(shape: Shape, flat: Sequence[Any]) -> tuple[Any, Any, Any, Any, Any, Any]:
-    """Return x, W_F, bias, and the lists of W_R, parameters of its own and initial states."""
-    x, W_F, bias, *rest = flat
-    first, second = shape.products, shape.products + shape.owns
-    return x, W_F, bias, rest[:first], rest[first:second], rest[second:]
-
-
 def _call(
     shape: Shape,
     flat: Sequence[Tensor],
@@ -248,7 +216,7 @@ def _call(
     before: Sequence[Tensor],
     last: Sequence[Tensor],
 ) -> CallFields:
-    x, W_F, bias, W_R, owns, _ = _split(shape, flat)
+    x, W_F, bias, W_R, owns, _ = split_arguments(shape.library.plan.equations, flat)
     B, T, I = x.shape
     return CallFields(
         B=B,

@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from seqline_plugins.recurrence.generated.graph import POINTWISE, Node, in_order
+from seqline_plugins.recurrence.generated.naming import free_name
 from seqline_plugins.recurrence.generated.plan import Plan
 
 HEADER = """// Generated from the equations of a cell; the names are the cell's own.
@@ -412,13 +413,4 @@ RESERVED = frozenset(re.findall(r"[a-z_]\w*", _WRITTEN))
 
 
 def _free(wish: str, taken: set[str]) -> str:
-    name = re.sub(r"\W+", "_", wish)
-    if not re.fullmatch("(?!sum_)[a-z][A-Za-z0-9_]*", name):
-        name = f"v_{name}" if name.isascii() else "v"
-    if name in RESERVED or name in taken:
-        number = 1
-        while f"{name}{number}" in taken:
-            number += 1
-        name = f"{name}{number}"
-    taken.add(name)
-    return name
+    return free_name(wish, taken, RESERVED)
