@@ -1,6 +1,6 @@
 """Which code runs a cell over time: the choice stands here and nowhere else.
 
-generated   the cell's own equations as compiled code, on a processor
+generated   the cell's own equations as compiled code: C++ on a processor, Triton on a GPU
 vendor      torch's RNN, LSTM and GRU layers, for the cells that name one
 reference   the plain loop: it serves everything
 """
@@ -54,7 +54,8 @@ class Kernel:
     all there is, and what is not kept is computed again.
 
     `wanted` is one of KERNELS or "auto", the fastest that can. What cannot serve gives way to the
-    next by itself, the generated code saying why, once a cell.
+    next by itself, the generated code saying why, once a cell. On a GPU "auto" leaves a cell to the
+    vendor's layer where there is one, until measurements there say which is faster.
     """
 
     def __init__(self, cell: GatedCell, wanted: str) -> None:
@@ -74,8 +75,10 @@ class Kernel:
     ) -> tuple[Tensor, State]:
         """Run the cell over (B, T, I), each row backward in time if asked, outputs in order."""
         precision = _precision([x, *state.values()], weights)
+        if self.wanted == "auto" and x.is_cuda and vendor.refusal(self.cell) is None:
+            self.served = "vendor"
         if self.served == "generated" and precision is not None:
-            program = self._program(weights, precision)
+            program = self._program(weights, precision, x.device.type)
             if program is not None:
                 x, state = _as_weights(weights, x, state)
                 options = {"reverse": backward, "budget": self.budget}
@@ -86,11 +89,11 @@ class Kernel:
         output, state = run(self.cell, weights, reverse(x, lengths), lengths, state)
         return reverse(output, lengths), state
 
-    def _program(self, weights: GateWeights, precision: torch.dtype) -> Any:
+    def _program(self, weights: GateWeights, precision: torch.dtype, device: str) -> Any:
         """Return the compiled cell, or None where it cannot be had: then another kernel serves."""
         from seqline_plugins.recurrence.generated import UnavailableError, program_for
 
-        key = (weights.input_size, weights.hidden_size, precision)
+        key = (weights.input_size, weights.hidden_size, precision, device)
         if key not in self._programs:
             try:
                 self._programs[key] = program_for(self.cell, *key)
@@ -146,11 +149,11 @@ def _precision(tensors: list[Tensor], weights: GateWeights) -> torch.dtype | Non
 
     Under autocast products are in bfloat16, all else in the weights' float32.
     """
-    wanted = weights.W_F.dtype
-    if any(t.device.type != "cpu" for t in tensors):
+    wanted, device = weights.W_F.dtype, weights.W_F.device.type
+    if device not in ("cpu", "cuda") or any(t.device.type != device for t in tensors):
         return None
-    if torch.is_autocast_enabled("cpu"):
-        half = torch.get_autocast_dtype("cpu")
+    if torch.is_autocast_enabled(device):
+        half = torch.get_autocast_dtype(device)
         fits = wanted == torch.float32 and half == torch.bfloat16
         return half if fits and all(t.dtype in (wanted, half) for t in tensors) else None
     fits = wanted in (torch.float32, torch.float64) and all(t.dtype == wanted for t in tensors)

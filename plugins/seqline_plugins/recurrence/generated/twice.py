@@ -15,7 +15,9 @@ from seqline_plugins.recurrence.generated.graph import Equations
 from seqline_plugins.recurrence.generated.interpret import run_equations
 
 
-def split_arguments(equations: Equations, flat: Sequence[Any]) -> tuple[Any, Any, Any, Any, Any, Any]:
+def split_arguments(
+    equations: Equations, flat: Sequence[Any]
+) -> tuple[Any, Any, Any, Any, Any, Any]:
     """Return x, W_F, bias, and the lists of W_R, parameters of its own and initial states."""
     x, W_F, bias, *rest = flat
     first = len(equations.products)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-HEADER = '''# Generated from the equations of a cell; the names are the cell's own.
+HEADER = """# Generated from the equations of a cell; the names are the cell's own.
 #   x_… W_F x + b of a gate   h_… W_R v of a gate   d_… a gradient
 import triton
 import triton.language as tl
@@ -46,7 +46,7 @@ def log1p(x):  # what 1 + x was rounded by is divided out
     rounded = tl.where(small, 1.0, u - 1.0)
     found = tl.log(u) * (x / rounded)
     return tl.where(small, x, tl.where(u == float("inf"), u, found))
-'''
+"""
 
 OPERATIONS = {
     "add": "{0} + {1}",
@@ -99,16 +99,16 @@ _PLACES = """
 _SIZES = "H: tl.constexpr, ROWS: tl.constexpr, UNITS: tl.constexpr, REAL: tl.constexpr"
 _PRODUCTS = "PRODUCT: tl.constexpr, WIDEN: tl.constexpr"
 
-STEP = f'''
+STEP = f"""
 
 @triton.jit(do_not_specialize=["t"])
 def NAME(BUFFERS, t, T, B, {_SIZES}, {_PRODUCTS}):{_PLACES}    valid = inside & (t < length)
-'''
+"""
 
-_LOOP = f'''
+_LOOP = f"""
 
 @triton.jit
-def NAME(BUFFERS, T, B, {_SIZES}, {_PRODUCTS}):{_PLACES}'''
+def NAME(BUFFERS, T, B, {_SIZES}, {_PRODUCTS}):{_PLACES}"""
 
 FORWARD_LOOP = f"""{_LOOP}BEFORE    for t in range(T):
         valid = inside & (t < length)

@@ -50,6 +50,20 @@ def run_on_gpu(
 
     With a budget of bytes for what the backward pass needs, chunks of steps are run again for it.
     """
+    with torch.autocast(x.device.type, enabled=False):
+        return _run(program, cell, weights, x, lengths, state, reverse, budget)
+
+
+def _run(
+    program: Program,
+    cell: GatedCell,
+    weights: GateWeights,
+    x: Tensor,
+    lengths: Tensor | None,
+    state: State,
+    reverse: bool,
+    budget: int | None,
+) -> tuple[Tensor, State]:
     equations, plan = program.plan.equations, program.plan
     bounds = None if lengths is None else lengths.to(x.device, torch.int64)
     fed = weights.windows(x, state)
@@ -224,4 +238,6 @@ def _of_owns(session: Session, d_bias: Tensor, owns: Sequence[Tensor]) -> list[T
             found[name] = session.buffers["own_grads"][place].sum(0)
     for name, other in plan.own_of_own.items():
         found[name] = found[other]
-    return [found.get(n, torch.zeros_like(own)) for n, own in zip(equations.owns, owns, strict=True)]
+    return [
+        found.get(n, torch.zeros_like(own)) for n, own in zip(equations.owns, owns, strict=True)
+    ]

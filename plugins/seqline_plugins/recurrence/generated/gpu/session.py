@@ -107,9 +107,12 @@ class Session:
         self._run("backward", self._backward)
 
     def _run(self, name: str, loop: Callable[[str], None]) -> None:
-        if self.fused or not self.size.device.type == "cuda" or interpreted():
-            loop(name)
-        elif torch.cuda.is_current_stream_capturing():  # the caller's own graph
+        if (
+            self.fused
+            or not self.size.device.type == "cuda"
+            or interpreted()
+            or torch.cuda.is_current_stream_capturing()
+        ):
             loop(name)
         elif name not in self._graphs:
             self._graphs[name] = None

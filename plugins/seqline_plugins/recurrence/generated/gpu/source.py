@@ -184,7 +184,9 @@ class _Direction:
             expression = power(args[0], float(node.value))
         else:
             expression = OPERATIONS[node.op].format(*args)
-        name = free_name(self.labels.get(node, "v" if node.shape == "vector" else "n"), self.taken, RESERVED)
+        name = free_name(
+            self.labels.get(node, "v" if node.shape == "vector" else "n"), self.taken, RESERVED
+        )
         self.lines.work.append(f"{name} = {expression}")
         return name
 
