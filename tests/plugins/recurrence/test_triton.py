@@ -1,8 +1,13 @@
-"""The Triton kernels compute what the reference loop does: on a GPU, else in Triton's interpreter."""
+"""The Triton kernels compute what the reference loop does: on a GPU, else interpreted."""
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -271,3 +276,42 @@ def test_functions_of_our_own_lose_no_digits(dtype: torch.dtype, bound: float) -
     for name, wanted in exact.items():
         apart = ((last[name][0].double().cpu() - wanted) / wanted).abs().max()
         assert apart <= bound, f"{name}: {apart}"
+
+
+SHARED = {80: 163 * 1024, 90: 227 * 1024}
+"""Bytes of shared memory that a program may have, by the capability of a GPU."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("capability", SHARED)
+@pytest.mark.parametrize(
+    "cell, hidden, dtype, form",
+    [
+        ({"name": "lstm"}, 128, "bfloat16", "fused"),
+        ({"name": "lstm"}, 64, "float32", "fused"),
+        ({"name": "min_gru"}, 1000, "float32", "fused"),
+        ({"name": "gru", "reset_after": False}, 256, "float32", "stepwise"),
+        ({"name": "layer_norm_lstm"}, 1024, "bfloat16", "stepwise"),
+        ({"name": "peephole_lstm"}, 33, "float64", "stepwise"),
+    ],
+    ids=str,
+)
+def test_kernels_compile_for_gpus_that_are_not_there(
+    cell: dict[str, Any], hidden: int, dtype: str, form: str, capability: int
+) -> None:
+    driver = Path(__file__).with_name("compile_for_gpu.py")
+    kept = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
+    command = [
+        sys.executable,
+        str(driver),
+        json.dumps(cell),
+        str(hidden),
+        dtype,
+        form,
+        str(capability),
+    ]
+    done = subprocess.run(command, env=kept, capture_output=True, text=True, check=False)
+    assert not done.returncode, done.stderr
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert len(lines) >= 3
+    assert all(int(shared) <= SHARED[capability] for _, shared in lines)

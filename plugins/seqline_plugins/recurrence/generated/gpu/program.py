@@ -23,7 +23,8 @@ TYPES = {torch.float32: tl.float32, torch.float64: tl.float64, torch.bfloat16: t
 FUSED_BYTES = 128 * 1024
 """What all recurrent matrices may take for a program to hold them over time: they live in its
 registers and pass through shared memory, of which an H100 has 227 KiB and an A100 163."""
-FUSED_UNITS = 128
+FUSED_UNITS = {torch.bfloat16: 128, torch.float32: 64, torch.float64: 64}
+"""Units of a program that multiplies; with more, compiled for an H100, its registers overflow."""
 FUSED_ROWS = 16
 """The fewest rows that a product in Triton takes."""
 TILE = 256
@@ -49,7 +50,7 @@ class Program:
             return False
         units = _units(hidden_size)
         fits = gates * units * units * self.product.itemsize <= self.fused_bytes
-        return fits and units <= FUSED_UNITS
+        return fits and units <= FUSED_UNITS[self.product]
 
     def source(self, fused: bool) -> Source:
         """Return the source, step by step or fused over time."""
@@ -100,7 +101,7 @@ def interpreted() -> bool:
 
 
 def load(source: Source) -> dict[str, Any]:
-    """Return the functions of a source; Triton reads their text again from where Python keeps it."""
+    """Return the functions of a source, its text kept where Triton reads it again."""
     name = f"<seqline {hashlib.sha256(source.text.encode()).hexdigest()[:16]}>"
     linecache.cache[name] = (len(source.text), None, source.text.splitlines(True), name)
     space: dict[str, Any] = {"__name__": name}

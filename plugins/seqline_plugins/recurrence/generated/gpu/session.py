@@ -109,7 +109,7 @@ class Session:
     def _run(self, name: str, loop: Callable[[str], None]) -> None:
         if (
             self.fused
-            or not self.size.device.type == "cuda"
+            or self.size.device.type != "cuda"
             or interpreted()
             or torch.cuda.is_current_stream_capturing()
         ):

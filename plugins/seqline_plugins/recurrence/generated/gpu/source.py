@@ -79,11 +79,8 @@ def _numbered(plan: Plan) -> list[str]:
     return [f"{kind}_{p}" for p in range(len(plan.products)) for kind in kinds]
 
 
-RESERVED = frozenset(
-    [*keyword.kwlist, *BUFFERS.split(), "into", "square"]
-    + re.findall(r"[A-Za-z_]\w*", " ".join([HEADER, STEP, FORWARD_LOOP, BACKWARD_LOOP]))
-    + re.findall(r"[A-Za-z_]\w*", " ".join(OPERATIONS.values()))
-)
+_WRITTEN = " ".join([HEADER, STEP, FORWARD_LOOP, BACKWARD_LOOP, *OPERATIONS.values(), BUFFERS])
+RESERVED = {*keyword.kwlist, "into", "square", *re.findall(r"[A-Za-z_]\w*", _WRITTEN)}
 """Words that mean something in the source: a value of such a name gets a number."""
 
 
