@@ -149,7 +149,7 @@ def test_padding_changes_no_bit_whatever_stands_in_it(name: str, fused: bool) ->
     assert all(torch.equal(padded[name], found[name]) for name in built.state)
     grads = [name for name in found if name.startswith("grad")]
     assert grads
-    assert_close({n: padded[n] for n in grads}, {n: found[n] for n in grads}, 1e-14)
+    assert_close({n: padded[n] for n in grads}, {n: found[n] for n in grads}, CLOSE)
 
 
 def run_without_loss(
