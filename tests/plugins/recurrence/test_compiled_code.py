@@ -18,6 +18,8 @@ from networks import inputs, stack_of
 from seqline_plugins.recurrence.generated import compiler, library
 from seqline_plugins.recurrence.generated.compiler import CompilerError, load_library
 
+pytestmark = pytest.mark.debian("g++")
+
 SOURCE = 'extern "C" int answer() { return ANSWER; }'
 FUNCTIONS = """
 #include "vectors.h"
