@@ -107,6 +107,7 @@ def gradients(cell: GatedCell, kernel: str) -> dict[str, tuple[Tensor, ...]]:
 
 
 @pytest.mark.parametrize("operations", [RULED, COMPOSED], ids=["ruled", "composed"])
+@pytest.mark.debian("g++")
 def test_derivatives_are_torchs(operations: dict[str, Operation]) -> None:
     cell = cell_of(operations)
     found, wanted = gradients(cell, "generated"), gradients(cell, "reference")
@@ -124,6 +125,7 @@ def test_every_rule_is_among_them() -> None:
     assert RULES.keys() == RULED.keys()
 
 
+@pytest.mark.debian("g++")
 def test_words_of_the_source_may_be_names_of_the_cell() -> None:
     class Words(GatedCell):
         gates = ("double", "j")
