@@ -186,9 +186,7 @@ def left_running(database: Path) -> int:
 class Soak:
     """Scenarios one after the other, until enough has been killed."""
 
-    def __init__(
-        self, folder: Path, seed: int, target: str, first: int, extra: list[str]
-    ) -> None:
+    def __init__(self, folder: Path, seed: int, target: str, first: int, extra: list[str]) -> None:
         self.folder, self.target, self.first, self.extra = folder, target, first, extra
         self.draw = random.Random(seed)
         (folder / "data").mkdir()
