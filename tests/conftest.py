@@ -15,7 +15,7 @@ import pytest
 
 # Not checked: MLflow imports importlib_metadata, whose classes then stand in for the standard
 # library's entry points and distributions.
-import seqline_plugins.discovery  # noqa: F401
+import seqline_plugins.discovery
 
 # Before anything imports them: from here on every signature's shapes are checked at each call.
 # The generator of code has no shapes in its signatures and is called for every node.
