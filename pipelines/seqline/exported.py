@@ -115,7 +115,7 @@ def _read_object(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise UserError(f"{path.parent}: the export is damaged ({error}).") from error
     if not isinstance(value, dict):
-        raise UserError(f"{path.parent}: the export is damaged ({path.name} holds no object).")
+        raise UserError(f"{path.parent}: the export is damaged ({path.name} is no object).")
     return value
 
 
