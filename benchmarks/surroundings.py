@@ -16,6 +16,7 @@ import random
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -45,6 +46,8 @@ class Case:
         checkpoints = self.home / "checkpoints"
         while process.poll() is None and not list(checkpoints.glob("*/checkpoint-*")):
             time.sleep(0.01)
+        if process.poll() is not None:
+            sys.exit(f"{self.name}: it ended too soon: {self.attempts.log.read_text()}")
         return process
 
     def ends(self, process: subprocess.Popen[bytes], status: int = 0) -> None:
