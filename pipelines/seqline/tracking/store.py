@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sqlite3
+import shutil
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-from seqline.durable import sync_file, sync_folder
+from seqline.durable import sync_folder
 from seqline.home import DISK_FULL, Home, is_disk_full
-from seqline.runs.claim import tracking_name
 from seqline_plugins.errors import ServiceError, UserError
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ def open_store(home: Home) -> MlflowClient:
     home.artifacts.mkdir(parents=True, exist_ok=True)
     with FileLock(home.path / "mlflow.lock"):
         try:
-            if tracking_name(home) == "home" and not home.database.exists():
+            if home.tracking_uri == f"sqlite:///{home.database}" and not home.database.exists():
                 _make_database(home)
             client = MlflowClient(tracking_uri=home.tracking_uri)
             client.search_experiments(max_results=1)
@@ -47,21 +46,23 @@ def open_store(home: Home) -> MlflowClient:
 
 
 def _make_database(home: Home) -> None:
-    """Make the home's database under another name, and rename it when it is whole.
+    """Make the home's own database elsewhere and move it into place when it is whole.
 
-    MLflow makes it in some fifty migrations; one that is killed among them cannot be gone on from.
+    Its many migrations are no transaction: where they are broken off, MLflow can neither go on
+    with them nor begin again.
     """
-    from mlflow.tracking import MlflowClient
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    partial = home.path / ".partial-mlflow.db"
-    for left in home.path.glob(f"{partial.name}*"):  # by one that was killed; we hold the lock
-        left.unlink()
-    MlflowClient(tracking_uri=f"sqlite:///{partial}").search_experiments(max_results=1)
-    with contextlib.closing(sqlite3.connect(partial)) as database:
-        database.execute("pragma wal_checkpoint(truncate)")
-    sync_file(partial)
-    partial.rename(home.database)
-    sync_folder(home.path)
+    partial = home.path / ".partial-mlflow"
+    shutil.rmtree(partial, ignore_errors=True)  # of one that was killed
+    partial.mkdir()
+    try:
+        made = partial / home.database.name
+        SqlAlchemyStore(f"sqlite:///{made}", home.artifacts.as_uri()).engine.dispose()
+        made.rename(home.database)
+        sync_folder(home.path)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def experiment_id(client: MlflowClient, home: Home, name: str) -> str:
@@ -73,7 +74,8 @@ def experiment_id(client: MlflowClient, home: Home, name: str) -> str:
 
     found = client.get_experiment_by_name(name)
     if found is None:
-        place = (home.artifacts / name).as_uri() if tracking_name(home) == "home" else None
+        own = home.tracking_uri == f"sqlite:///{home.database}"
+        place = (home.artifacts / name).as_uri() if own else None
         try:
             made: str = client.create_experiment(name, artifact_location=place, tags=KIND)
         except MlflowException:  # another run made it meanwhile
