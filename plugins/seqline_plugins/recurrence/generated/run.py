@@ -116,9 +116,9 @@ class _Recurrence(torch.autograd.Function):
         output, *flat = ctx.saved_tensors
         if torch.is_grad_enabled():
             needed = ctx.needs_input_grad[1:]
-            call = {"noises": shape.noises, "lengths": shape.lengths, "reverse": shape.reverse}
-            equations = shape.library.plan.equations
-            return (None, *differentiable_gradients(equations, flat, needed, grads, **call))
+            equations, side = shape.library.plan.equations, (shape.lengths, shape.reverse)
+            given = (flat, needed, grads, shape.noises)
+            return (None, *differentiable_gradients(equations, *given, *side))
         tape, ctx.tape = ctx.tape, None
         wanted = [
             torch.empty_like(tensor) if needed else None

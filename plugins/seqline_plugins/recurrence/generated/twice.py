@@ -30,14 +30,14 @@ def differentiable_gradients(
     flat: Sequence[Tensor],
     needed: Sequence[bool],
     grads: Sequence[Tensor | None],
-    *,
     noises: Sequence[Tensor],
     lengths: Tensor | None,
     reverse: bool,
 ) -> list[Tensor | None]:
     """Return the gradients with a graph of their own; `flat` as in `split_arguments`."""
-    *given, initial = split_arguments(equations, flat)
-    ends = run_equations(equations, *given, noises, initial, lengths, reverse)
+    x, W_F, bias, W_R, owns, initial = split_arguments(equations, flat)
+    weights = (W_F, bias, W_R, owns)
+    ends = run_equations(equations, x, *weights, noises, initial, lengths, reverse)
     known = [(end, grad) for end, grad in zip(ends, grads, strict=True) if grad is not None]
     wanted = [tensor for tensor, need in zip(flat, needed, strict=True) if need]
     found = iter(

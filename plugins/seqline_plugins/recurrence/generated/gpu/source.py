@@ -442,11 +442,11 @@ class _Backward(_Direction):
             before.append(f"grad_{s} = read({place}, inside)")
             text += f"        grad_{s} = new_{s}\n"
             after.append(f"write(grads + ({s} * B + rows) * H + units, grad_{s}, inside)")
-        for place, own in enumerate(plan.equations.owns):
+        for number, own in enumerate(plan.equations.owns):
             if own in self._owns():
-                before.append(f"own_grad_{place} = tl.zeros((ROWS, UNITS), REAL)")
-                address = f"own_grads + ({place} * B + rows) * H + units"
-                after.append(f"write({address}, own_grad_{place}, inside)")
+                before.append(f"own_grad_{number} = tl.zeros((ROWS, UNITS), REAL)")
+                address = f"own_grads + ({number} * B + rows) * H + units"
+                after.append(f"write({address}, own_grad_{number}, inside)")
         return _framed(BACKWARD_LOOP, before, text, after)
 
 
