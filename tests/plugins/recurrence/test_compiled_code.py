@@ -153,6 +153,7 @@ def test_a_compiler_that_hangs_is_given_up(cache: Path, monkeypatch: pytest.Monk
     assert time.monotonic() - started < 10
 
 
+@pytest.mark.slow
 @pytest.mark.debian("clang")
 def test_clang_compiles_it_too(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CXX", "clang++")
