@@ -183,6 +183,18 @@ def test_termination_counts_as_an_interrupt(tmp_path: Path) -> None:
     assert done.stderr == "interrupted.\n"
 
 
+@pytest.mark.parametrize("write", ["print", "Console().print"])
+def test_a_reader_that_goes_away_is_no_failure(write: str) -> None:
+    code = "from rich.console import Console; from seqline.cli.failure import reported\n"
+    code += f"with reported():\n    for _ in range(100_000): {write}('line')"
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert (process.wait(60), process.stderr.read()) == (0, b"")
+
+
 def test_run_shows_one_table_samples_and_what_to_do_next(pipeline, capsys) -> None:
     assert main(["run", "trainer.max_epochs=3", "data.seed=4", "cell=gru"]) == 0
     out = capsys.readouterr().out

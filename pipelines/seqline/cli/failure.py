@@ -41,6 +41,10 @@ def reported(show_traceback: bool = False, as_json: bool = False) -> Iterator[No
         # the reader went away (`| head`): nobody is left to tell, and Python must not try
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         raise SystemExit(0) from None
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):  # as rich says the same
+            raise SystemExit(0) from None
+        raise
     except Exception as error:
         if show_traceback:
             traceback.print_exc()
