@@ -49,18 +49,21 @@ class Predictor:
 
     def predict(self, examples: Sequence[Example]) -> list[list[Any]]:
         """Return the answer to every example, in the task's own words, in order."""
-        from seqline.training.inference import predictions
+        from seqline.training.inference import Search, answers
 
         filled = [number for number, example in enumerate(examples) if _size(example)]
-        answers: list[list[Any]] = [[] for _ in examples]
+        said: list[list[Any]] = [[] for _ in examples]
         if not filled:
-            return answers
+            return said
         split = self.encoding.encode([examples[number] for number in filled])
-        for rows, batch, _, predicted in predictions(self.model, split, self.device):
-            decoded = self.task.decode(self.encoding, predicted, batch)
-            for row, answer in zip(rows, decoded, strict=True):
-                answers[filled[row]] = answer
-        return answers
+        search = None
+        if self.task.decodes:
+            search = Search(self.config["decode"], self.encoding.search_tokens)
+        for found in answers(self.model, split, self.device, search):
+            decoded = self.task.decode(self.encoding, found.predicted, found.batch)
+            for row, answer in zip(found.rows, decoded, strict=True):
+                said[filled[row]] = answer
+        return said
 
     def predict_lines(self, lines: Iterable[str]) -> list[list[Any]]:
         """Return the answers to lines of plain text, one sequence a line."""
@@ -141,4 +144,5 @@ def read_input(file: Path | None) -> tuple[list[str], str]:
 
 
 def _size(example: Example) -> int:
-    return max((len(value) for value in example.values() if isinstance(value, list)), default=0)
+    sizes = (len(value) for value in example.values() if isinstance(value, list | str))
+    return max(sizes, default=0)

@@ -26,13 +26,13 @@ from seqline.training.checkpoint import (
     restore_random_states,
     save_checkpoint,
 )
-from seqline.training.inference import Scores, score, to_device
+from seqline.training.inference import Scores, Search, score, to_device
 from seqline.training.interrupt import Interruptible
 from seqline.training.memory import PIECES, out_of_memory, pieces_of
 from seqline.training.optimizer import learning_rate, make_optimizer
 from seqline.training.progress import Progress
 from seqline_plugins.errors import UserError
-from seqline_plugins.task import Batch, EncodedSplit, Metric, Metrics
+from seqline_plugins.task import Batch, EncodedSplit, Example, Metric, Metrics
 
 OnMetrics = Callable[[int, int, dict[str, float]], None]
 POINTS = 10
@@ -65,7 +65,10 @@ class Training:
         primary: Metric,
         accelerator: Any,
         watchers: Watchers,
+        validation: Sequence[Example] = (),
+        search: Search | None = None,
     ) -> None:
+        self.validation, self.search = validation, search
         self.splits, self.trainer, self.watchers = splits, trainer, watchers
         self.metrics, self.primary = metrics, primary
         self.accelerator, self.device = accelerator, accelerator.device
@@ -214,7 +217,8 @@ class Training:
 
     def _score(self, model: nn.Module) -> Scores:
         assert isinstance(model, SequenceModel)
-        return score(model, self.splits["validation"], self.metrics(), self.device)
+        split, search = self.splits["validation"], self.search
+        return score(model, split, self.validation, self.metrics(), self.device, search)
 
     def _record(self, metrics: dict[str, float]) -> None:
         if self.at.loss_count:
