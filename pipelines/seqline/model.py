@@ -34,6 +34,10 @@ class SequenceModel(nn.Module, ABC):
         """Return the summed loss in nats and how many targets it sums over."""
 
     @abstractmethod
+    def step_losses(self, hidden: Tensor, batch: Batch) -> Tensor:
+        """Return the loss of every step, (B, T): `loss` before it is summed."""
+
+    @abstractmethod
     def predict(self, hidden: Tensor) -> Tensor:
         """Return the most probable outputs, one a step."""
 
@@ -70,6 +74,10 @@ class Network(SequenceModel):
     def loss(self, hidden: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the head's loss."""
         return self.head.loss(hidden, batch)
+
+    def step_losses(self, hidden: Tensor, batch: Batch) -> Tensor:
+        """Return the head's losses."""
+        return self.head.step_losses(hidden, batch)
 
     def predict(self, hidden: Tensor) -> Tensor:
         """Return the head's predictions."""
@@ -111,6 +119,11 @@ class Ensemble(SequenceModel):
         pairs = zip(self._networks(), hidden, strict=True)
         losses, counts = zip(*[member.loss(own, batch) for member, own in pairs], strict=True)
         return torch.stack(losses).mean(), counts[0]
+
+    def step_losses(self, hidden: Tensor, batch: Batch) -> Tensor:
+        """Return the mean of the members' losses."""
+        pairs = zip(self._networks(), hidden, strict=True)
+        return torch.stack([one.step_losses(own, batch) for one, own in pairs]).mean(dim=0)
 
     def predict(self, hidden: Tensor) -> Tensor:
         """Return the classes whose mean probability is largest."""

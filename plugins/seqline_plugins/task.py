@@ -180,6 +180,13 @@ class Head(nn.Module, ABC):
     def loss(self, hidden: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the summed loss in nats and how many targets it sums over."""
 
+    def step_losses(self, hidden: Tensor, batch: Batch) -> Tensor:
+        """Return the loss of every step, (B, T), 0 where none counts: `loss` before it is summed.
+
+        For tasks that let `loss.backward` take steps or sequences by themselves.
+        """
+        raise NotImplementedError(f"{type(self).__name__} gives no loss of single steps")
+
     @abstractmethod
     def predict(self, hidden: Tensor) -> Tensor:
         """Return the most probable outputs, one a step."""

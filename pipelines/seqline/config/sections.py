@@ -61,6 +61,17 @@ class Loss:
     label_smoothing: float = option(
         0.0, "share of the target spread over all classes", low=0, high=0.99
     )
+    normalize: str = option(
+        "tokens",
+        "what an update's summed loss is divided by",
+        choices=("tokens", "sequences", "none"),
+    )
+    backward: str = option(
+        "batch",
+        "the loss is propagated back of each step by itself, of each sequence, or of the batch at "
+        "once: the same gradient, batch the fastest by far",
+        choices=("step", "sequence", "batch"),
+    )
 
 
 @dataclass

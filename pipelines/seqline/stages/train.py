@@ -72,6 +72,7 @@ def train(
             accelerator=accelerator,
             watchers=watchers,
             validation=raw_examples(prepared.folder, "validation"),
+            loss=config["loss"],
             search=Search(GREEDY, encoding.search_tokens) if task.decodes else None,
         )
         training.resume()

@@ -6,6 +6,7 @@ joining the pieces gives the text again.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -64,7 +65,7 @@ class Subwords:
                 del os.environ["TOKENIZERS_PARALLELISM"]
             else:
                 os.environ["TOKENIZERS_PARALLELISM"] = before
-        made = cls(tokenizer)
+        made = cls(_settled(tokenizer) if options.kind == "unigram" else tokenizer)
         if options.size is not None and len(made) < options.size:
             raise UserError(
                 f"{key}: found {options.size}, but the training text holds {len(made)} pieces; "
@@ -120,10 +121,26 @@ def _untrained(options: SubwordOptions) -> Any:
         tokenizer.normalizer = normalizers.Sequence(steps)
     apart: Any = pre_tokenizers.Punctuation("isolated")
     if options.kind == "character":
-        apart = pre_tokenizers.Split(Regex("(?s:.)"), "isolated")
+        apart = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Metaspace(), apart])
     tokenizer.decoder = decoders.Metaspace()
     return tokenizer
+
+
+def _settled(tokenizer: Any) -> Any:
+    """Return a unigram model with rounded scores, in their order.
+
+    The library adds them up in the order of a hash table, so that their last digits, and the order
+    of equals, are others in every process.
+    """
+    from tokenizers import Tokenizer
+
+    stored = json.loads(tokenizer.to_str())
+    vocabulary = stored["model"]["vocab"]
+    special, learned = vocabulary[: len(SPECIAL)], vocabulary[len(SPECIAL) :]
+    rounded = [[piece, round(score, 9)] for piece, score in learned]
+    stored["model"]["vocab"] = special + sorted(rounded, key=lambda one: (-one[1], one[0]))
+    return Tokenizer.from_str(json.dumps(stored))
 
 
 def _trainer(options: SubwordOptions, size: int) -> Any:

@@ -42,6 +42,18 @@ class Softmax(nn.Module):
         )
         return summed, scored.sum()
 
+    def step_losses(self, hidden: Tensor, targets: Int[Tensor, "*B"]) -> Float[Tensor, "*B"]:
+        """Return the loss of every target, 0 where it counts for nothing."""
+        scored = (targets >= 0) & (targets < self.classes)
+        scores = self.scores(hidden[scored])
+        losses = F.cross_entropy(
+            scores.to(torch.promote_types(scores.dtype, torch.float32)),
+            targets[scored],
+            reduction="none",
+            label_smoothing=self.label_smoothing if self.training else 0.0,
+        )
+        return losses.new_zeros(targets.shape).masked_scatter(scored, losses)
+
     def probabilities(self, hidden: Float[Tensor, "*B H"]) -> Float[Tensor, "*B C"]:
         """Return the distribution of every step."""
         scores = self.scores(hidden)

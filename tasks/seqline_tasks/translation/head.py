@@ -37,6 +37,10 @@ class PieceHead(Head):
         """Return the summed cross-entropy in nats and the number of target pieces."""
         return self.softmax.loss(self.project(hidden), batch["target"])
 
+    def step_losses(self, hidden: Tensor, batch: Batch) -> Tensor:
+        """Return the cross-entropy of every target piece, (B, U)."""
+        return self.softmax.step_losses(self.project(hidden), batch["target"])
+
     def predict(self, hidden: Tensor) -> Tensor:
         """Return the most probable piece after each one that was given."""
         return self.softmax.predict(self.project(hidden))
