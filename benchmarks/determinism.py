@@ -26,7 +26,7 @@ def digests(report):
 
 def main():
     parser = arguments(__doc__, "determinism")
-    parser.add_argument("--data", type=Path, required=True, help="the folder of pos_tagging/")
+    parser.add_argument("--data", type=Path, required=True, help="the parent of pos_tagging/")
     parser.add_argument("--epochs", type=int, default=2)
     given = parser.parse_args()
     before, found = machine_state(), []

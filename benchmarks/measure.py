@@ -105,7 +105,7 @@ def files_of(data: Path, treebank: str) -> dict[str, Path]:
     files = {split: data / "pos_tagging" / f"{treebank}-{split}.conllu.gz" for split in SPLITS}
     for path in files.values():
         if not path.is_file():
-            sys.exit(f"{path}: there is no such file; --data is the folder of pos_tagging/.")
+            sys.exit(f"{path}: there is no such file; --data is the parent of pos_tagging/.")
     return files
 
 

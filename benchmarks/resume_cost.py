@@ -70,7 +70,7 @@ def time_checkpoints(overrides, folder):
 
 def main():
     parser = arguments(__doc__, "resume_cost")
-    parser.add_argument("--data", type=Path, required=True, help="the folder of pos_tagging/")
+    parser.add_argument("--data", type=Path, required=True, help="the parent of pos_tagging/")
     given = parser.parse_args()
     before = machine_state()
     with tempfile.TemporaryDirectory() as name:

@@ -102,7 +102,7 @@ def main():
         stages_alone(sys.argv[2:])
         return
     parser = arguments(__doc__, "run_overhead")
-    parser.add_argument("--data", type=Path, required=True, help="the folder of pos_tagging/")
+    parser.add_argument("--data", type=Path, required=True, help="the parent of pos_tagging/")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     given = parser.parse_args()

@@ -51,7 +51,7 @@ def figures_of(experiment, reports):
 
 def main():
     parser = arguments(__doc__, "tagger_accuracy")
-    parser.add_argument("--data", type=Path, help="the folder of pos_tagging/")
+    parser.add_argument("--data", type=Path, help="the parent of pos_tagging/")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument(
         "--experiments", nargs="+", default=list(TREEBANKS), choices=list(TREEBANKS)

@@ -101,7 +101,7 @@ def accuracy_at_same_time(data, measured, overrides):
 
 def main():
     parser = arguments(__doc__, "tagger_speed")
-    parser.add_argument("--data", type=Path, required=True, help="the folder of pos_tagging/")
+    parser.add_argument("--data", type=Path, required=True, help="the parent of pos_tagging/")
     parser.add_argument("--peer-python", required=True, help="an interpreter that has flair")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--epochs", type=int, default=5)

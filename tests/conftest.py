@@ -15,7 +15,7 @@ import pytest
 
 # Not checked: MLflow imports importlib_metadata, whose classes then stand in for the standard
 # library's entry points and distributions.
-import seqline_plugins.discovery  # noqa: F401
+import seqline_plugins.discovery
 
 # Before anything imports them: from here on every signature's shapes are checked at each call.
 # The generator of code has no shapes in its signatures and is called for every node.
@@ -33,7 +33,24 @@ atexit.register(shutil.rmtree, _session_home, ignore_errors=True)
 os.environ["SEQLINE_HOME"] = _session_home
 quiet_environment()
 
+PROGRAMS = {"g++": "g++", "clang": "clang++"}
+"""A program of each of Debian's packages that tests are marked to need."""
+
 Install = Callable[..., Path]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    said = "a test whose Debian package is missing fails, where else it is skipped"
+    parser.addoption("--packages-required", action="store_true", help=said)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for mark in item.iter_markers("debian"):
+        (package,) = mark.args
+        if shutil.which(PROGRAMS[package]) is None:
+            if item.config.getoption("packages_required"):
+                pytest.fail(f"needs Debian's {package}", pytrace=False)
+            pytest.skip(f"needs Debian's {package}")
 
 
 @pytest.fixture(autouse=True)

@@ -131,6 +131,8 @@ def _check_keys(config: type, values: Mapping[str, Any], where: str, owner: str)
             near = nearest(str(key), fields)
             raise UserError(f"{place}: {owner} has no such option.{near or listed}")
         inner, group = nested_options(hints[key]), fields[key].metadata.get("slot")
+        if hints[key] is bool and isinstance(value, int) and not isinstance(value, bool):
+            raise UserError(f"{place}: found {value}, expected true or false.")  # not 7 for true
         if isinstance(value, Mapping):
             if inner is not None:
                 _check_keys(inner, value, place, place)

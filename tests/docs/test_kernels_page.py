@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 from newcomer import ROOT, Shell, blocks, follow
 
 PAGE = ROOT / "docs" / "kernels.md"
 
 
+@pytest.mark.debian("g++")
 def test_page_shows_a_cell_and_what_keeps_one_from_its_kernel(tmp_path: Path) -> None:
     said = follow(PAGE, Shell(tmp_path))
     shown = [line.strip() for line in said.splitlines()]

@@ -71,6 +71,7 @@ def test_the_flow_run_shows_the_figures_and_leads_to_mlflow(
     assert finished["run_id"] in artifacts["mlflow-run"]
 
 
+@pytest.mark.debian("g++")
 def test_the_run_holds_figures_data_pictures_and_samples(
     client: MlflowClient, run: Run, finished: dict[str, Any]
 ) -> None:

@@ -160,8 +160,8 @@ def damaged(exported: Path, tmp_path: Path, name: str, content: bytes) -> Path:
     [
         ("seqline.json", b"{", "the export is damaged"),
         ("config.json", b"\xff", "the export is damaged"),
-        ("config.json", b"[]", r"the export is damaged \(config.json holds no object"),
-        ("seqline.json", b"[1]", r"the export is damaged \(seqline.json holds no object"),
+        ("config.json", b"[]", r"the export is damaged \(config.json was altered"),
+        ("seqline.json", b"[1]", r"the export is damaged \(seqline.json is no object"),
         ("seqline.json", b'{"format": 99, "seqline": "7.0"}', "of format 99, expected 1; it"),
         ("weights.safetensors", b"short", "the export is damaged"),
         ("encoding/vocabulary.json", b"{]", "the export is damaged"),

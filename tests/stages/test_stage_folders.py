@@ -78,6 +78,7 @@ def test_a_digest_does_not_hang_on_the_order_of_keys() -> None:
     assert digest_of({"a": 1}) != digest_of({"a": "1"})
 
 
+@pytest.mark.debian("g++")
 def test_the_four_stages_leave_what_they_should(first_run) -> None:
     results = first_run.run()
     assert list(results) == NAMES and all(result.reused for result in results.values())

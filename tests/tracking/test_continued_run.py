@@ -124,7 +124,7 @@ def test_a_run_has_one_model_and_one_version_however_often_it_is_logged(
         for _ in range(2):
             model_id = log_model(client, experiment, run_id, "toy", tmp_path / "export", "text", {})
             assert model_id == begun.model_id
-            assert register_model(client, "toy", model_id, run_id) == "1"
+            assert register_model(client, "toy", model_id, run_id, "0.9") == "1"
     assert len(client.search_logged_models([experiment])) == 1
     assert [one.model_id for one in client.get_run(run_id).outputs.model_outputs] == [model_id]
     remove(store_home, attempt.record.key)

@@ -29,6 +29,9 @@ from seqline.training.interrupt import Interruptible
 from seqline.training.loop import Training
 from seqline_plugins.errors import UserError
 
+# The checker of shapes looks at entries that it draws, from Python's own generator.
+pytestmark = pytest.mark.usefixtures("shapes_unchecked")
+
 MOVING = {"max_epochs": 3, "average": 0.9, "validate_every": 0.5, "schedule": "cosine"}
 
 

@@ -108,7 +108,7 @@ def _law(cell: GatedCell, gates: tuple[Gate, ...]) -> str:
         if gate.shares is None and gate.form.name != "none":
             blocks = f" / {gate.form.blocks}" if gate.form.name == "block_diagonal" else ""
             counts["H" if gate.form.name == "diagonal" else f"H H{blocks}"] += 1
-    counts["H"] += len(cell.own)
+    counts["H"] = counts.pop("H", 0) + len(cell.own)  # the small ones last
     terms = [f"{n} {term}" if n > 1 else term for term, n in counts.items() if n]
     return " + ".join(terms) or "0"
 

@@ -11,6 +11,8 @@ from torch import Tensor
 
 from seqline_plugins import RecurrentStack
 
+pytestmark = pytest.mark.debian("g++")
+
 CELLS: list[dict[str, Any]] = [{"name": "lstm"}, {"name": "gru"}, CHO, {"name": "layer_norm_lstm"}]
 
 

@@ -20,6 +20,7 @@ def nothing_said_yet() -> None:
     kernels._said.clear()
 
 
+@pytest.mark.debian("g++")
 def test_auto_generates_code_for_gated_cells() -> None:
     for cell in ({"name": "lstm"}, CHO, {"name": "ind_rnn"}):
         stack = stack_of(cell)
@@ -151,6 +152,7 @@ def test_what_does_not_fit_is_named(kernel: str, message: str, shapes_unchecked:
         stack(*(given | WRONG[message]).values())
 
 
+@pytest.mark.debian("g++")
 def test_nothing_is_said_where_generated_code_serves() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")

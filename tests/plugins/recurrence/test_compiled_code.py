@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -18,6 +17,8 @@ from networks import inputs, stack_of
 
 from seqline_plugins.recurrence.generated import compiler, library
 from seqline_plugins.recurrence.generated.compiler import CompilerError, load_library
+
+pytestmark = pytest.mark.debian("g++")
 
 SOURCE = 'extern "C" int answer() { return ANSWER; }'
 FUNCTIONS = """
@@ -152,10 +153,9 @@ def test_a_compiler_that_hangs_is_given_up(cache: Path, monkeypatch: pytest.Monk
     assert time.monotonic() - started < 10
 
 
+@pytest.mark.slow
 @pytest.mark.debian("clang")
 def test_clang_compiles_it_too(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if shutil.which("clang++") is None:
-        pytest.skip("needs Debian's clang")
     monkeypatch.setenv("CXX", "clang++")
     source = (compiler.NATIVE / "engine.cpp").read_text(encoding="utf-8")
     assert load_library([source], ["REAL=float"]).seqline_forward

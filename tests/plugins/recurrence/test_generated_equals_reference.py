@@ -26,6 +26,8 @@ from seqline_plugins.cell import GatedCell
 from seqline_plugins.recurrence.kernels import Kernel
 from seqline_plugins.recurrence.weights import GateWeights
 
+pytestmark = pytest.mark.debian("g++")
+
 CLOSE = 1e-10
 GENERATED = [cell for cell in ALL_CELLS if cell["name"] not in ("counter", "mixed")]
 each_cell = pytest.mark.parametrize("cell", GENERATED, ids=title)

@@ -14,6 +14,8 @@ from seqline_plugins.recurrence.generated import run
 from seqline_plugins.recurrence.generated.cost import cost_of
 from seqline_plugins.recurrence.generated.tape import Tape
 
+pytestmark = pytest.mark.debian("g++")
+
 CELLS: list[dict[str, Any]] = [{"name": "lstm"}, CHO, {"name": "layer_norm_lstm"}, {"name": "qrnn"}]
 
 

@@ -17,6 +17,7 @@ from seqline_plugins.recurrence.kernels import Kernel
 from seqline_plugins.recurrence.weights import GateWeights
 
 H = 5
+COARSE = {"hardsigmoid": 1e-7}  # torch takes a sixth of float32 for it, in float64 too
 Operation = Callable[[Tensor, Tensor], Tensor]
 
 RULED: dict[str, Operation] = {
@@ -106,13 +107,15 @@ def gradients(cell: GatedCell, kernel: str) -> dict[str, tuple[Tensor, ...]]:
 
 
 @pytest.mark.parametrize("operations", [RULED, COMPOSED], ids=["ruled", "composed"])
+@pytest.mark.debian("g++")
 def test_derivatives_are_torchs(operations: dict[str, Operation]) -> None:
     cell = cell_of(operations)
     found, wanted = gradients(cell, "generated"), gradients(cell, "reference")
     wrong = []
     for name, tensors in wanted.items():
+        rtol = COARSE.get(name, 1e-10)
         for mine, theirs in zip(found[name], tensors, strict=True):
-            if not torch.allclose(mine, theirs, rtol=1e-10, atol=1e-12):
+            if not torch.allclose(mine, theirs, rtol=rtol, atol=rtol / 100):
                 wrong.append(f"{name}: {float((mine - theirs).abs().max()):g} apart")
         assert any(float(t.abs().max()) > 0 for t in tensors[1:])
     assert not wrong
@@ -122,6 +125,7 @@ def test_every_rule_is_among_them() -> None:
     assert RULES.keys() == RULED.keys()
 
 
+@pytest.mark.debian("g++")
 def test_words_of_the_source_may_be_names_of_the_cell() -> None:
     class Words(GatedCell):
         gates = ("double", "j")

@@ -1,6 +1,6 @@
 """The engine and a cell's passes as ctypes sees them: structures, numbers, pointers.
 
-The structures mirror `Program`, `Product` and `Call` of native/engine.cpp, field for field.
+The structures mirror `Program`, `Product` and `Call` of native/program.h, field for field.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@
 A function goes through the rows once; for each it makes one or more passes over the units, so that
 what passes on from one to the next stays in the nearest cache. A product between two passes ends a
 function: it needs all rows.
-The loop over time, the products and the gradients of the weights are the host's (engine.cpp).
+The loop over time, the products and the gradients of the weights are the host's (native/).
 """
 
 from __future__ import annotations

@@ -1,0 +1,55 @@
+// Which rows of the batch each thread takes, and where their steps are.
+#pragma once
+#include <algorithm>
+#include <vector>
+
+#include "program.h"
+
+namespace seqline {
+
+// Which rows each thread takes, the longest first, and where their tokens stand on the tape.
+struct Rows {
+    struct Row {
+        long b, whole;  // its place in the batch and its steps in all
+        long length;    // its steps among those to do
+        long token;     // its first token on the tape
+    };
+    std::vector<std::vector<Row>> parts;
+    long tokens = 0;
+
+    explicit Rows(const Call& call, const Program& program) {
+        const double work = (double)call.B * (call.stop - call.start) * call.H * (call.I + call.H) * program.gates;
+        const long most = work < 3e5 ? 1 : std::min(call.threads, call.B);
+        parts.resize(std::max(1L, most));
+        std::vector<long> order(call.B);
+        for (long b = 0; b < call.B; b++) order[b] = b;
+        if (call.lengths)
+            std::stable_sort(order.begin(), order.end(), [&](long a, long b) {
+                return call.lengths[a] > call.lengths[b];
+            });
+        const long many = (long)parts.size();
+        for (long place = 0; place < call.B; place++) {
+            const long round = place / many, turn = place % many;
+            const long part = call.lengths ? (round % 2 ? many - 1 - turn : turn)
+                                           : place * many / call.B;
+            const long b = order[place];
+            const long whole = call.lengths ? call.lengths[b] : call.T;
+            const long length = std::max(0L, std::min(whole, call.stop) - call.start);
+            parts[part].push_back({b, whole, length, 0});
+        }
+        for (auto& part : parts)
+            for (Row& row : part) {
+                row.token = tokens;
+                tokens += row.length;
+            }
+    }
+};
+using Row = Rows::Row;
+
+// The place in (B, T) of a row's step, counted from the first one to do.
+static long step_of(const Call& call, const Row& row, long t) {
+    const long step = call.start + t;
+    return row.b * call.T + (call.reverse ? row.whole - 1 - step : step);
+}
+
+}  // namespace seqline

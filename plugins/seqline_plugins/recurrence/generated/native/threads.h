@@ -1,0 +1,81 @@
+// Memory of a thread that is kept for the next call, and work in parts on a team of threads.
+#pragma once
+#include <atomic>
+#include <cstdlib>
+#include <new>
+
+#include "program.h"
+#include "vectors.h"
+#if defined(__SSE__)
+#include <xmmintrin.h>
+#endif
+
+namespace seqline {
+
+// Memory of a thread that is kept for the next call.
+class Room {
+  public:
+    ~Room() { std::free(start_); }
+    void clear() { used_ = 0; }
+    template <class T = REAL> T* take(long count) {
+        const long size = rounded_up(count * sizeof(T), 64) + 64;  // apart, so that rows do not alias
+        return (T*)(start_ + claim(size));
+    }
+    void reserve(long bytes) {
+        if (bytes <= size_) return;
+        std::free(start_);
+        size_ = rounded_up(bytes, 4096);
+        start_ = (char*)std::aligned_alloc(64, size_);
+        if (start_) return;
+        size_ = 0;
+        throw std::bad_alloc();
+    }
+
+  private:
+    long claim(long size) {
+        const long at = used_;
+        used_ += size;
+        return at;
+    }
+    char* start_ = nullptr;
+    long size_ = 0, used_ = 0;
+};
+
+class NoDenormals {  // numbers below the smallest normal one count as zero: they are very slow
+  public:
+#if defined(__SSE__)
+    NoDenormals() : before_(_mm_getcsr()) { _mm_setcsr(before_ | 0x8040); }
+    ~NoDenormals() { _mm_setcsr(before_); }
+
+  private:
+    unsigned before_;
+#endif
+};
+
+template <class Work> struct Job {
+    const Work& work;
+    long parts;
+    std::atomic<long> next{0};
+    std::atomic<bool> failed{false};  // an exception must not leave a team of threads
+    static void run(void* given) {
+        Job& job = *(Job*)given;
+        for (long part; (part = job.next.fetch_add(1)) < job.parts;) {
+            NoDenormals quick;
+            try {
+                job.work(part);
+            } catch (...) {
+                job.failed = true;
+            }
+        }
+    }
+};
+template <class Work> void in_parts(const Call& call, long parts, const Work& work) {
+    Job<Work> job{work, parts};
+    if (parts > 1 && call.parallel)
+        call.parallel(Job<Work>::run, &job, (unsigned)parts, 0);
+    else
+        Job<Work>::run(&job);
+    if (job.failed) throw std::bad_alloc();
+}
+
+}  // namespace seqline
