@@ -127,7 +127,7 @@ def test_tied_vectors_are_one_weight_also_after_a_checkpoint(run: Run, tmp_path:
 
 
 def test_long_pairs_are_left_out_of_training_and_counted(tmp_path: Path) -> None:
-    run = Run(tmp_path, "task.max_length=8", "trainer.max_epochs=1")
+    run = Run(tmp_path, "task.max_length=6", "trainer.max_epochs=1")
     summary = json.loads((run.prepared.folder / "summary.json").read_text(encoding="utf-8"))
     assert summary["splits"]["train"]["examples"] < 300
     assert summary["splits"]["test"]["examples"] == 20
