@@ -104,6 +104,18 @@ def test_strange_lines_become_something_and_end(predictor: Predictor, line: str)
     assert predictor.predict_text([line], "input").count("\n") == 1
 
 
+def test_an_exported_model_writes_as_it_is_told(run: Run) -> None:
+    short = load_export(run.exported.folder, ["decode.max_length=2"])
+    assert len(short.predict_lines(["the dog sees a cat."])[0][0].split()) <= 2
+    for override, said in (
+        ("decode.beam=0", "decode.beam: found 0"),
+        ("decode.bream=2", "decode.bream"),
+        ("architecture.hidden_size=3", "cannot be changed"),
+    ):
+        with pytest.raises(UserError, match=said):
+            load_export(run.exported.folder, [override])
+
+
 def test_how_sentences_are_written_retrains_nothing(run: Run) -> None:
     config = {**run.config, "decode": {**run.config["decode"], "beam": 1}}
     evaluated = run.evaluate(config)
