@@ -41,11 +41,19 @@ SMALL = [
     "trainer.threads=1",
 ]
 SCENARIOS = (
-    ["cell=lstm"],
+    ["cell=lstm", "trainer.activation_bytes=20000"],
     ["cell=gru", "trainer.schedule=cosine", "trainer.optimizer=sgd", "trainer.momentum=0.9"],
     ["cell=rnn", "architecture.num_layers=2", "trainer.accumulate=2"],
-    ["cell=lstm", "cell@task.characters.cell=gru", "data.column=xpos"],
+    ["cell=lstm", "cell@task.characters.cell=gru", "data.column=xpos", "trainer.members=2"],
+    ["cell=peephole_lstm", "trainer.optimizer=adamw", "trainer.warmup_steps=50"],
+    ["cell=layer_norm_lstm", "trainer.activation_bytes=0", "trainer.patience=20"],
+    ["cell=mgu", "trainer.precision=bf16"],
+    ["cell=min_gru", "trainer.kernel=scan", "architecture.dropout=0.3"],
+    ["cell=qrnn", "trainer.batch_size=null", "trainer.batch_tokens=40", "trainer.average=null"],
+    ["cell=sru", "cell@task.characters.cell=min_lstm", "trainer.schedule=linear"],
 )
+"""Every cell; the kernel is generated where none is named."""
+KILLS_A_RUN = 5
 PHASES = ("starting", "prepare", "train", "evaluate", "export", "ending")
 OFTEN = (1, 1, 3, 1, 1, 2)
 """How often each phase is chosen."""
@@ -178,8 +186,8 @@ def left_running(database: Path) -> int:
 class Soak:
     """Scenarios one after the other, until enough has been killed."""
 
-    def __init__(self, folder: Path, seed: int, target: str, extra: list[str]) -> None:
-        self.folder, self.target, self.extra = folder, target, extra
+    def __init__(self, folder: Path, seed: int, target: str, first: int, extra: list[str]) -> None:
+        self.folder, self.target, self.first, self.extra = folder, target, first, extra
         self.draw = random.Random(seed)
         (folder / "data").mkdir()
         self.data = write_data(folder / "data")
@@ -206,14 +214,14 @@ class Soak:
     def go(self, kills: int) -> None:
         """Kill, continue and compare."""
         while len(self.kills) < kills:
-            number = self.runs % len(SCENARIOS)
+            number = (self.first + self.runs) % len(SCENARIOS)
             wanted, seconds = self.calm_run(number)
             home = self.folder / f"killed-{self.runs}"
             attempts = Attempts(home, self.overrides(number), {})
             self.runs += 1
             database = home / "mlflow.db"
             if self.target == "run":
-                self.killed_run(attempts, min(kills, len(self.kills) + 6), seconds)
+                self.killed_run(attempts, min(kills, len(self.kills) + KILLS_A_RUN), seconds)
             else:
                 server = (TrackingServer if self.target == "tracking" else PrefectServer)(home)
                 database = server.database or database
@@ -286,11 +294,12 @@ def main() -> None:
     parser = arguments(__doc__, "soak")
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--first", type=int, default=0, help="the scenario to begin with")
     parser.add_argument("--target", choices=("run", "tracking", "prefect"), default="run")
     given = parser.parse_args()
     before = machine_state()
     with tempfile.TemporaryDirectory() as folder:
-        soak = Soak(Path(folder), given.seed, given.target, given.override)
+        soak = Soak(Path(folder), given.seed, given.target, given.first, given.override)
         soak.go(given.kills)
     for difference in soak.differences:
         print(difference)

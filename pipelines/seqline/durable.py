@@ -24,9 +24,14 @@ def sync_tree(folder: Path) -> None:
     """Have every file and folder below `folder`, and itself, written to the disk."""
     for place, _, files in os.walk(folder):
         for name in files:
-            with (Path(place) / name).open("rb") as stream:
-                os.fsync(stream.fileno())
+            sync_file(Path(place) / name)
         sync_folder(Path(place))
+
+
+def sync_file(path: Path) -> None:
+    """Have a file written to the disk."""
+    with path.open("rb") as stream:
+        os.fsync(stream.fileno())
 
 
 def sync_folder(folder: Path) -> None:

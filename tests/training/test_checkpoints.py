@@ -76,12 +76,24 @@ def interrupt_at(step: int) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("step", "accumulate", "members"), [(1, 1, 1), (7, 1, 1), (10, 1, 1), (7, 2, 1), (7, 1, 2)]
+    ("step", "more"),
+    [
+        (1, {}),
+        (10, {}),
+        (7, {"accumulate": 2}),
+        (7, {"members": 2}),
+        (7, {"kernel": "reference"}),
+        (7, {"kernel": "vendor"}),
+        (7, {"kernel": "generated"}),
+        (7, {"kernel": "generated", "activation_bytes": 0}),
+        (7, {"kernel": "generated", "precision": "bf16"}),
+    ],
+    ids=str,
 )
 def test_a_restored_training_goes_on_to_the_same_bits(
-    make_training, tmp_path: Path, step: int, accumulate: int, members: int
+    make_training, tmp_path: Path, step: int, more: dict[str, Any]
 ) -> None:
-    options = {**MOVING, "accumulate": accumulate, "members": members}
+    options = {**MOVING, **more}
     undisturbed = make_training(**options, checkpoints=tmp_path / "undisturbed")
     undisturbed.run()
     wanted = everything(undisturbed)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
+from seqline.durable import sync_folder
 from seqline.home import DISK_FULL, Home, is_disk_full
 from seqline_plugins.errors import ServiceError, UserError
 
@@ -31,6 +33,8 @@ def open_store(home: Home) -> MlflowClient:
     home.artifacts.mkdir(parents=True, exist_ok=True)
     with FileLock(home.path / "mlflow.lock"):
         try:
+            if home.tracking_uri == f"sqlite:///{home.database}" and not home.database.exists():
+                _make_database(home)
             client = MlflowClient(tracking_uri=home.tracking_uri)
             client.search_experiments(max_results=1)
         except (MlflowException, SQLAlchemyError) as error:
@@ -39,6 +43,26 @@ def open_store(home: Home) -> MlflowClient:
             first = str(error).strip().splitlines()[0]
             raise ServiceError(f"the tracking store {home.tracking_uri}: {first}") from error
     return client
+
+
+def _make_database(home: Home) -> None:
+    """Make the home's own database elsewhere and move it into place when it is whole.
+
+    Its many migrations are no transaction: where they are broken off, MLflow can neither go on
+    with them nor begin again.
+    """
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    partial = home.path / ".partial-mlflow"
+    shutil.rmtree(partial, ignore_errors=True)  # of one that was killed
+    partial.mkdir()
+    try:
+        made = partial / home.database.name
+        SqlAlchemyStore(f"sqlite:///{made}", home.artifacts.as_uri()).engine.dispose()
+        made.rename(home.database)
+        sync_folder(home.path)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def experiment_id(client: MlflowClient, home: Home, name: str) -> str:

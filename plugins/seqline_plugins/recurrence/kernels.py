@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from torch import Tensor
 from seqline_plugins.cell import GatedCell, StepCell
 from seqline_plugins.errors import UserError
 from seqline_plugins.recurrence import reference, vendor
+from seqline_plugins.recurrence.choice import fastest
 from seqline_plugins.recurrence.weights import GateWeights
 
 State = dict[str, Tensor]
@@ -113,19 +115,20 @@ class Kernel:
         sizes = weights.input_size, weights.hidden_size
         free = self.wanted != "reference" and x.shape[1] >= LONG
         if free and _is_linear(self.cell, *sizes):
-            where = (type(self.cell), *sizes, x.device.type, x.shape[0], x.shape[1].bit_length())
-            if where not in _faster:
-                seconds = [_seconds(run, self.cell, weights, x, state) for run in (run_scan, REF)]
-                _faster[where] = run_scan if seconds[0] < seconds[1] else REF
-            return _faster[where]
+            shape = [*sizes, x.device.type, str(x.dtype), x.shape[0], x.shape[1].bit_length()]
+            cell = type(self.cell)
+            runs: dict[str, Run] = {"scan": run_scan, "reference": reference.run_gated}
+            measures = {
+                name: partial(_seconds, run, self.cell, weights, x, state)
+                for name, run in runs.items()
+            }
+            return runs[fastest(f"{cell.__module__}.{cell.__qualname__} {shape}", measures)]
         return reference.run_gated
 
 
 Run = Callable[[GatedCell, GateWeights, Tensor, Tensor | None, State], tuple[Tensor, State]]
-REF: Run = reference.run_gated
 LONG = 16
 """Steps from which on it may pay to scan."""
-_faster: dict[Any, Run] = {}
 
 
 def _seconds(run: Run, cell: GatedCell, weights: GateWeights, x: Tensor, state: State) -> float:

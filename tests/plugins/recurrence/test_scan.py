@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ from networks import ALL_CELLS, assert_close, inputs, random_state, results, sta
 
 from seqline_plugins import UserError
 from seqline_plugins.build import build_cell
-from seqline_plugins.recurrence import kernels
+from seqline_plugins.recurrence import choice, kernels
 from seqline_plugins.recurrence.scan import is_linear, scan
 
 LINEAR: list[dict[str, Any]] = [
@@ -67,14 +69,29 @@ def test_a_cell_that_is_not_linear_is_refused() -> None:
 
 
 def test_without_generated_code_the_faster_of_scan_and_loop_serves(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(kernels, "_precision", lambda tensors, weights: None)
-    monkeypatch.setattr(kernels, "_faster", {})
+    monkeypatch.setenv("SEQLINE_KERNELS", str(tmp_path))
+    monkeypatch.setattr(choice, "_known", {})
     stack, x = stack_of({"name": "min_gru"}), inputs(2, 600, 3)
     with torch.no_grad():
         output, _ = stack(x)
-    (served,) = kernels._faster.values()
-    assert served.__name__ == "run_scan"  # 600 steps of a loop are slower by far
+    (kept,) = tmp_path.glob("choice-*.json")
+    assert json.loads(kept.read_text())["fastest"] == "scan"  # 600 steps are slower by far
     reference = twin(stack, {"name": "min_gru"}, kernel="reference")
     torch.testing.assert_close(output, reference(x)[0], rtol=0, atol=1e-10)
+
+
+def test_what_was_faster_once_serves_for_good(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SEQLINE_KERNELS", str(tmp_path))
+    for seconds in ({"a": 1.0, "b": 2.0}, {"a": 2.0, "b": 1.0}):  # another process, another day
+        monkeypatch.setattr(choice, "_known", {})
+        measures = {name: (lambda value=value: value) for name, value in seconds.items()}
+        assert choice.fastest("this", measures) == "a"
+    for path in tmp_path.glob("choice-*.json"):
+        path.write_text("torn")
+    monkeypatch.setattr(choice, "_known", {})
+    assert choice.fastest("this", measures) == "b"
