@@ -49,18 +49,21 @@ class Predictor:
 
     def predict(self, examples: Sequence[Example]) -> list[list[Any]]:
         """Return the answer to every example, in the task's own words, in order."""
-        from seqline.training.inference import predictions
+        from seqline.training.inference import Search, answers
 
         filled = [number for number, example in enumerate(examples) if _size(example)]
-        answers: list[list[Any]] = [[] for _ in examples]
+        said: list[list[Any]] = [[] for _ in examples]
         if not filled:
-            return answers
+            return said
         split = self.encoding.encode([examples[number] for number in filled])
-        for rows, batch, _, predicted in predictions(self.model, split, self.device):
-            decoded = self.task.decode(self.encoding, predicted, batch)
-            for row, answer in zip(rows, decoded, strict=True):
-                answers[filled[row]] = answer
-        return answers
+        search = None
+        if self.task.decodes:
+            search = Search(self.config["decode"], self.encoding.search_tokens)
+        for found in answers(self.model, split, self.device, search):
+            decoded = self.task.decode(self.encoding, found.predicted, found.batch)
+            for row, answer in zip(found.rows, decoded, strict=True):
+                said[filled[row]] = answer
+        return said
 
     def predict_lines(self, lines: Iterable[str]) -> list[list[Any]]:
         """Return the answers to lines of plain text, one sequence a line."""
@@ -73,10 +76,11 @@ class Predictor:
         return self.task.render(examples, self.predict(examples), data)
 
 
-def load_export(folder: Path | str) -> Predictor:
+def load_export(folder: Path | str, overrides: Sequence[str] = ()) -> Predictor:
     """Load an exported model; nothing is used before its checksum is found right.
 
-    Raises `UserError` for a folder that is no export, saying what is missing or altered.
+    `overrides` change how it writes, as in `decode.beam=1`. Raises `UserError` for a folder that is
+    no export, saying what is missing or altered, and for what is no key of `decode`.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -84,7 +88,7 @@ def load_export(folder: Path | str) -> Predictor:
         raise UserError(f"{folder}: {found}; expected the folder of an exported model.")
     missing = [name for name in FILES if not (folder / name).is_file()]
     if missing and (folder / "model" / MARK).is_file():
-        return load_export(folder / "model")
+        return load_export(folder / "model", overrides)
     if missing:
         raise UserError(
             f"{folder}: this is no exported model ({', '.join(missing)} missing); `seqline run` "
@@ -103,10 +107,26 @@ def load_export(folder: Path | str) -> Predictor:
         )
     config = _read_object(folder / "config.json")
     try:
-        return Predictor(folder, check(config))
+        return Predictor(folder, check(_overridden(config, overrides)))
     except (KeyError, TypeError, RuntimeError) as error:
         first = str(error).strip().splitlines()[0]
         raise UserError(f"{folder}: the export does not fit together ({first}).") from error
+
+
+def _overridden(config: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """Return a configuration with keys of its section `decode` changed."""
+    from seqline.config.grammar import parse
+
+    given = {}
+    for override in parse(overrides):
+        section, _, key = override.key_or_group.partition(".")
+        if section != "decode" or not key:
+            raise UserError(
+                f"{override.key_or_group}: a trained model's keys cannot be changed but those of "
+                "decode, as in decode.beam=1."
+            )
+        given[key] = override.value()
+    return {**config, "decode": {**config.get("decode", {}), **given}} if given else config
 
 
 def _read_object(path: Path) -> dict[str, Any]:
@@ -119,9 +139,11 @@ def _read_object(path: Path) -> dict[str, Any]:
     return value
 
 
-def predict_file(folder: Path | str, file: Path | None, out: TextIO) -> None:
+def predict_file(
+    folder: Path | str, file: Path | None, out: TextIO, overrides: Sequence[str] = ()
+) -> None:
     """Predict for a file, or standard input, and write the answers in the format read."""
-    predictor = load_export(folder)
+    predictor = load_export(folder, overrides)
     out.write(predictor.predict_text(*read_input(file)))
 
 
@@ -141,4 +163,5 @@ def read_input(file: Path | None) -> tuple[list[str], str]:
 
 
 def _size(example: Example) -> int:
-    return max((len(value) for value in example.values() if isinstance(value, list)), default=0)
+    sizes = (len(value) for value in example.values() if isinstance(value, list | str))
+    return max(sizes, default=0)

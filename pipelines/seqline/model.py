@@ -1,10 +1,11 @@
 """The model: a network of a task's inputs, an architecture and the task's head, or several.
 
-Letters: M members, B batch, T time, H hidden features, C classes.
+Letters: M members, B batch, T time, H hidden features, C classes, R rows of a search.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from seqline_plugins.architecture import Architecture
+from seqline_plugins.architecture import Architecture, State
 from seqline_plugins.build import build_architecture, build_task
 from seqline_plugins.recurrence.layer import RecurrentLayer
 from seqline_plugins.task import Batch, Encoding, Head, Inputs
@@ -33,8 +34,24 @@ class SequenceModel(nn.Module, ABC):
         """Return the summed loss in nats and how many targets it sums over."""
 
     @abstractmethod
+    def step_losses(self, hidden: Tensor, batch: Batch) -> Tensor:
+        """Return the loss of every step, (B, T): `loss` before it is summed."""
+
+    @abstractmethod
     def predict(self, hidden: Tensor) -> Tensor:
         """Return the most probable outputs, one a step."""
+
+    @abstractmethod
+    def begin(self, batch: Batch) -> tuple[State, Tensor]:
+        """Return the state before anything is written, and the length of each input, (B,)."""
+
+    @abstractmethod
+    def advance(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
+        """Return log-probabilities (R, C) after the tokens (R,) that were written last."""
+
+    @abstractmethod
+    def choose(self, state: State, rows: Tensor, *, moved: bool) -> State:
+        """Return the state of the chosen rows, see `seqline.decoding.search.Writer`."""
 
 
 class Network(SequenceModel):
@@ -47,16 +64,40 @@ class Network(SequenceModel):
     def forward(self, batch: Batch) -> Tensor:
         """Return the hidden features that the head reads, (B, T, H)."""
         features, lengths = self.inputs(batch)
-        hidden, _ = self.architecture(features, lengths)
+        state: State | None = None
+        if self.architecture.kind.output == "sequence":
+            state = self.architecture.encode(features, lengths)
+            features, lengths = self.inputs.targets(batch)
+        hidden, _ = self.architecture(features, lengths, state)
         return hidden
 
     def loss(self, hidden: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the head's loss."""
         return self.head.loss(hidden, batch)
 
+    def step_losses(self, hidden: Tensor, batch: Batch) -> Tensor:
+        """Return the head's losses."""
+        return self.head.step_losses(hidden, batch)
+
     def predict(self, hidden: Tensor) -> Tensor:
         """Return the head's predictions."""
         return self.head.predict(hidden)
+
+    def begin(self, batch: Batch) -> tuple[State, Tensor]:
+        """Read the input."""
+        features, lengths = self.inputs(batch)
+        return self.architecture.encode(features, lengths), lengths
+
+    def advance(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
+        """Take one step of the architecture."""
+        hidden, state = self.architecture.step(self.inputs.feedback(tokens), state)
+        return self.head.log_probabilities(hidden), state
+
+    def choose(self, state: State, rows: Tensor, *, moved: bool) -> State:
+        """Reorder the architecture's state; what lasts only where rows change their input."""
+        lasting = {} if moved else {n: state[n] for n in self.architecture.lasting if n in state}
+        moving = {name: tensor for name, tensor in state.items() if name not in lasting}
+        return self.architecture.reorder(moving, rows) | lasting
 
 
 class Ensemble(SequenceModel):
@@ -79,14 +120,46 @@ class Ensemble(SequenceModel):
         losses, counts = zip(*[member.loss(own, batch) for member, own in pairs], strict=True)
         return torch.stack(losses).mean(), counts[0]
 
+    def step_losses(self, hidden: Tensor, batch: Batch) -> Tensor:
+        """Return the mean of the members' losses."""
+        pairs = zip(self._networks(), hidden, strict=True)
+        return torch.stack([one.step_losses(own, batch) for one, own in pairs]).mean(dim=0)
+
     def predict(self, hidden: Tensor) -> Tensor:
         """Return the classes whose mean probability is largest."""
         pairs = zip(self._networks(), hidden, strict=True)
         each = [member.head.probabilities(own) for member, own in pairs]
         return torch.stack(each).mean(dim=0).argmax(dim=-1)
 
+    def begin(self, batch: Batch) -> tuple[State, Tensor]:
+        """Read the input with every member; their states' names begin with their number."""
+        begun = [member.begin(batch) for member in self._networks()]
+        return _together([state for state, _ in begun]), begun[0][1]
+
+    def advance(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
+        """Return the logarithm of the members' mean probability."""
+        parts = zip(self._networks(), self._apart(state), strict=True)
+        scores, states = zip(*[one.advance(tokens, own) for one, own in parts], strict=True)
+        mean = torch.stack(scores).logsumexp(dim=0) - math.log(len(scores))
+        return mean, _together(states)
+
+    def choose(self, state: State, rows: Tensor, *, moved: bool) -> State:
+        """Let every member choose."""
+        parts = zip(self._networks(), self._apart(state), strict=True)
+        return _together([one.choose(own, rows, moved=moved) for one, own in parts])
+
+    def _apart(self, state: State) -> list[State]:
+        return [
+            {n.partition(".")[2]: t for n, t in state.items() if n.partition(".")[0] == str(number)}
+            for number in range(len(self.members))
+        ]
+
     def _networks(self) -> list[Network]:
         return list(self.members)  # type: ignore[arg-type]
+
+
+def _together(states: Sequence[State]) -> State:
+    return {f"{k}.{name}": t for k, state in enumerate(states) for name, t in state.items()}
 
 
 def build_model(config: Mapping[str, Any], encoding: Encoding) -> SequenceModel:
@@ -98,8 +171,10 @@ def build_model(config: Mapping[str, Any], encoding: Encoding) -> SequenceModel:
 def _network(config: Mapping[str, Any], encoding: Encoding) -> Network:
     task, kernel = build_task(config["task"]), config["trainer"]["kernel"]
     inputs = task.inputs(task.config, encoding, kernel)
-    architecture = build_architecture(config["architecture"], inputs.output_size, kernel)
+    sizes = (inputs.output_size, kernel, inputs.fed_size)
+    architecture = build_architecture(config["architecture"], *sizes)
     head = task.head(task.config, encoding, architecture.output_size, config["loss"])
+    head.tie(inputs)
     network = Network(inputs, architecture, head)
     for layer in recurrent_layers(network):
         layer.keep_at_most(config["trainer"]["activation_bytes"])

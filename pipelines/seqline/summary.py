@@ -78,7 +78,8 @@ def render(rows: list[Row]) -> str:
 
 def _layer_name(name: str, layer: RecurrentLayer) -> str:
     """Return "architecture layer 1 →" for the module architecture.recurrence.layers.0.0."""
-    part, _, place = name.partition(".recurrence.layers.")
+    part, _, place = name.partition(".layers.")
+    part = part.removesuffix(".recurrence")
     arrow = "←" if layer.backward_in_time else "→"
     number = int(place.split(".")[0]) + 1 if place else 1
     return f"{part} layer {number} {arrow}"

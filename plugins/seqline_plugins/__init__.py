@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         Inputs,
         Metric,
         Metrics,
+        SearchTokens,
         Source,
         Task,
     )
@@ -48,6 +49,7 @@ _HOME = {
         "Inputs",
         "Metric",
         "Metrics",
+        "SearchTokens",
         "Source",
         "Task",
     ),
@@ -73,6 +75,7 @@ __all__ = [
     "Own",
     "PluginError",
     "RecurrentStack",
+    "SearchTokens",
     "SeqlineError",
     "ServiceError",
     "Source",

@@ -29,16 +29,25 @@ class Architecture(nn.Module, ABC):
     """A network over time; `kind` says what goes in and out, `output_size` is H.
 
     A subclass is made as `cls(config, input_size, kernel)`: its checked `Config`, I, and the
-    kernel that its recurrences are to use ("auto" takes the fastest that serves).
+    kernel that its recurrences are to use ("auto" takes the fastest that serves). One whose output
+    is a sequence of its own is given `fed_size` too, the features of what it wrote the step before;
+    its `encode` reads the input, its `forward` and `step` read what it wrote.
+
+    `lasting` names what no step changes in the state (an encoder's memory): a search that swaps
+    rows made from one input may leave it as it is.
     """
 
     Config: ClassVar[type] = NoOptions
     kind: ClassVar[Kind]
+    lasting: ClassVar[tuple[str, ...]] = ()
     output_size: int
 
-    def __init__(self, config: Any, input_size: int, kernel: str = "auto") -> None:
+    def __init__(
+        self, config: Any, input_size: int, kernel: str = "auto", fed_size: int | None = None
+    ) -> None:
         super().__init__()
         self.config, self.input_size, self.kernel = config, input_size, kernel
+        self.fed_size = input_size if fed_size is None else fed_size
 
     @staticmethod
     def is_causal(config: Any) -> bool:
@@ -53,6 +62,13 @@ class Architecture(nn.Module, ABC):
         state: State | None = None,
     ) -> tuple[Tensor, State]:
         """Return the hidden sequence (B, T, H) and the state after each row's last step."""
+
+    def encode(self, features: Tensor, lengths: Int[Tensor, "B"] | None = None) -> State:
+        """Return the state before the output's first step, the input read.
+
+        For architectures whose output is a sequence of its own.
+        """
+        raise NotImplementedError(f"{type(self).__name__} writes no sequence of its own")
 
     @abstractmethod
     def initial_state(self, batch: int) -> State:

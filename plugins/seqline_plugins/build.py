@@ -33,10 +33,16 @@ def build_cell(choice: Choice, input_size: int, hidden_size: int) -> GatedCell |
     return step_cell
 
 
-def build_architecture(choice: Choice, input_size: int, kernel: str = "auto") -> Architecture:
-    """Return the architecture for features of `input_size`, its cells built by name."""
+def build_architecture(
+    choice: Choice, input_size: int, kernel: str = "auto", fed_size: int | None = None
+) -> Architecture:
+    """Return the architecture for features of `input_size`, its cells built by name.
+
+    `fed_size` is for those whose output is a sequence of its own: the features fed back to it.
+    """
     plugin, config = configure("architecture", choice)
-    architecture: Architecture = plugin(config, input_size, kernel)
+    fed = {} if fed_size is None else {"fed_size": fed_size}
+    architecture: Architecture = plugin(config, input_size, kernel, **fed)
     return architecture
 
 

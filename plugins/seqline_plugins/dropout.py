@@ -25,6 +25,27 @@ def drop(x: Tensor, share: float, training: bool, variational: bool = False) -> 
     return x * _mask(shape, share, x)
 
 
+class Dropper:
+    """Drops at several places of a sequence that is run step by step, (B, 1, H) at a time.
+
+    `variational` keeps each place's mask for the sequence, as `drop` does over all steps.
+    """
+
+    def __init__(self, share: float, training: bool, variational: bool = False) -> None:
+        self.share, self.training, self.variational = share, training, variational
+        self._masks: dict[str, Tensor] = {}
+
+    def __call__(self, place: str, x: Tensor) -> Tensor:
+        """Return (B, T, H) with a share of its elements dropped."""
+        if not self.training or self.share <= 0:
+            return x
+        if not self.variational:
+            return drop(x, self.share, True)
+        if place not in self._masks:
+            self._masks[place] = _mask((x.shape[0], 1, *x.shape[2:]), self.share, x)
+        return x * self._masks[place]
+
+
 def _mask(shape: tuple[int, ...], share: float, like: Tensor) -> Tensor:
     count = 1
     for size in shape:

@@ -36,6 +36,15 @@ class Metric:
     needs_decoding: bool = False
 
 
+@dataclass(frozen=True)
+class SearchTokens:
+    """What a search must know of a vocabulary: how a text starts and ends, what it never has."""
+
+    start: int
+    end: int
+    never: tuple[int, ...] = ()
+
+
 class Source(ABC):
     """Reads a task's raw examples from any of the three kinds of source; made from the options."""
 
@@ -86,6 +95,18 @@ class Encoding(ABC):
     def encode(self, examples: Sequence[Example]) -> EncodedSplit:
         """Return the examples in numbers, ready to be batched."""
 
+    def select(self, examples: Sequence[Example]) -> tuple[Sequence[Example], list[str]]:
+        """Return the training examples that are learned from, and what a person should know.
+
+        All of them unless a task leaves some out (because they are too long).
+        """
+        return examples, []
+
+    @property
+    def search_tokens(self) -> SearchTokens:
+        """How what a search writes starts and ends (tasks that decode)."""
+        raise NotImplementedError(f"{type(self).__name__} has no tokens that a search could write")
+
     def describe(self) -> dict[str, int]:
         """Return sizes worth showing: {"words": 9875, "tags": 17}."""
         return {}
@@ -111,9 +132,15 @@ class EncodedSplit(ABC):
 
 
 class Inputs(nn.Module, ABC):
-    """A task's trainable start: batch → features (B, T, I) and lengths (B,)."""
+    """A task's trainable start: batch → features (B, T, I) and lengths (B,).
+
+    A task whose output is a sequence of its own gives the features of that too, `fed_size` each:
+    of what stands before each step (`targets`), and of what a search has just written
+    (`feedback`).
+    """
 
     output_size: int
+    fed_size: int | None = None
 
     def __init__(self, config: Any, encoding: Any, kernel: str = "auto") -> None:
         super().__init__()
@@ -123,9 +150,17 @@ class Inputs(nn.Module, ABC):
     def forward(self, batch: Batch) -> tuple[Float[Tensor, "B T I"], Int[Tensor, "B"]]:
         """Return the features of every step and how many steps each row has."""
 
+    def targets(self, batch: Batch) -> tuple[Tensor, Int[Tensor, "B"]]:
+        """Return the features of what stands before each step of the output, and its steps."""
+        raise NotImplementedError(f"{type(self).__name__} gives no features of the output")
+
+    def feedback(self, sample: Tensor) -> Tensor:
+        """Return the features of what was written last, (R, …) → (R, fed_size)."""
+        raise NotImplementedError(f"{type(self).__name__} feeds nothing back")
+
 
 class Head(nn.Module, ABC):
-    """A task's trainable end: hidden (B, T, H) → a distribution, with its loss and feedback.
+    """A task's trainable end: hidden (B, T, H) → a distribution, with its loss.
 
     `loss` is the configuration's section of that name.
     """
@@ -137,9 +172,20 @@ class Head(nn.Module, ABC):
         self.config, self.encoding, self.input_size = config, encoding, input_size
         self.loss_options = loss
 
+    def tie(self, inputs: Inputs) -> None:
+        """Take weights from the inputs that the two ends are to share; called once."""
+        return
+
     @abstractmethod
     def loss(self, hidden: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the summed loss in nats and how many targets it sums over."""
+
+    def step_losses(self, hidden: Tensor, batch: Batch) -> Tensor:
+        """Return the loss of every step, (B, T), 0 where none counts: `loss` before it is summed.
+
+        For tasks that let `loss.backward` take steps or sequences by themselves.
+        """
+        raise NotImplementedError(f"{type(self).__name__} gives no loss of single steps")
 
     @abstractmethod
     def predict(self, hidden: Tensor) -> Tensor:
@@ -152,9 +198,9 @@ class Head(nn.Module, ABC):
         """
         raise NotImplementedError(f"{type(self).__name__} gives no probabilities of classes")
 
-    def feedback(self, sample: Tensor) -> Batch:
-        """Return the next step's input from a sample (autoregressive tasks)."""
-        raise NotImplementedError(f"{type(self).__name__} feeds nothing back")
+    def log_probabilities(self, hidden: Tensor) -> Tensor:
+        """Return the logarithm of the probability of every class, (*B, C): what a search adds."""
+        return self.probabilities(hidden).log()
 
 
 class Metrics(ABC):
@@ -164,12 +210,20 @@ class Metrics(ABC):
         self.config, self.encoding = config, encoding
 
     @abstractmethod
-    def update(self, predicted: Tensor, batch: Batch) -> None:
-        """Add one batch of predictions."""
+    def update(self, predicted: Tensor, batch: Batch, examples: Sequence[Example] = ()) -> None:
+        """Add one batch of predictions; `examples` are its rows as they were read."""
+
+    def add_loss(self, loss: float, targets: int) -> None:
+        """Add the loss of one batch, in nats, summed over its targets."""
+        return
 
     @abstractmethod
     def compute(self) -> dict[str, float]:
         """Return every declared metric by name."""
+
+    def signatures(self) -> dict[str, str]:
+        """Return for a figure how exactly it was computed, where that has a name."""
+        return {}
 
     def pictures(self, folder: Path) -> list[Path]:
         """Draw what a person should see (a confusion matrix) and return the files."""

@@ -30,7 +30,7 @@ class Scripted(Metrics):
     def __init__(self, values: list[float]) -> None:
         self.values = values
 
-    def update(self, predicted: torch.Tensor, batch: Any) -> None:
+    def update(self, predicted: torch.Tensor, batch: Any, examples: Any = ()) -> None:
         pass
 
     def compute(self) -> dict[str, float]:

@@ -137,6 +137,10 @@ def predict(
             metavar="FILE", readable=False, help="What to read; standard input if absent."
         ),
     ] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="decode.KEY=VALUE…", help="How sequences are written."),
+    ] = None,
     traceback: Traceback = False,
     as_json: Json = False,
 ) -> None:
@@ -144,7 +148,7 @@ def predict(
     with reported(traceback, as_json), undisturbed():
         from seqline.cli.predict import predict as command
 
-        command(model, file, as_json=as_json)
+        command(model, file, overrides or (), as_json=as_json)
 
 
 @app.command()

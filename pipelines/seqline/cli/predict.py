@@ -6,18 +6,24 @@ import contextlib
 import json
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from seqline_plugins.errors import UserError
 
 
-def predict(model: str, file: Path | None, *, as_json: bool = False) -> None:
+def predict(
+    model: str, file: Path | None, overrides: Sequence[str] = (), *, as_json: bool = False
+) -> None:
     """Print what a model predicts, in the format of what it reads.
 
-    `model` is an exported folder or a run's id; without `file` standard input is read. With
-    `as_json` it prints `{"predictions": […]}`, one list for each sequence.
+    `model` is an exported folder or a run's id; without `file` standard input is read.
+    `overrides` change the section `decode`, as in `decode.beam=1`. With `as_json` it prints
+    `{"predictions": […]}`, one list for each sequence.
     Raises `UserError` for what is no export, no run, or a file that is not there.
     """
+    if file is not None and str(file).startswith("decode.") and not file.exists():
+        file, overrides = None, [str(file), *overrides]
     if file is not None and not file.is_file():
         found = "this is a folder, expected a file" if file.is_dir() else "there is no such file"
         raise UserError(f"{file}: {found}.")
@@ -27,10 +33,10 @@ def predict(model: str, file: Path | None, *, as_json: bool = False) -> None:
     from seqline.exported import load_export, predict_file, read_input
 
     if not as_json:
-        predict_file(folder, file, sys.stdout)
+        predict_file(folder, file, sys.stdout, overrides)
         return
     with contextlib.redirect_stdout(sys.stderr):
-        predictor = load_export(folder)
+        predictor = load_export(folder, overrides)
         examples = predictor.task.parse(*read_input(file))
         predictions = predictor.predict(examples)
     print(json.dumps({"predictions": predictions}, ensure_ascii=False))  # noqa: T201

@@ -51,7 +51,7 @@ def check(tree: Mapping[str, Any]) -> dict[str, Any]:
     plugins = {kind: resolve(kind, choose(tree.get(kind), kind), kind, tree) for kind in GROUPS}
     checked: dict[str, Any] = dict(reversed(plugins.items()))
     for name, schema in SECTIONS.items():
-        values = tree.get(name)
+        values = tree.get(name, {})  # an export of before may lack a section
         if not isinstance(values, Mapping):
             raise UserError(f"{name}: found {values!r}, expected keys, as in {name}.KEY=VALUE.")
         checked[name] = plain(build_config(schema, values, name))

@@ -61,6 +61,42 @@ class Loss:
     label_smoothing: float = option(
         0.0, "share of the target spread over all classes", low=0, high=0.99
     )
+    normalize: str = option(
+        "tokens",
+        "what an update's summed loss is divided by",
+        choices=("tokens", "sequences", "none"),
+    )
+    backward: str = option(
+        "batch",
+        "the loss is propagated back of each step by itself, of each sequence, or of the batch at "
+        "once: the same gradient, batch the fastest by far",
+        choices=("step", "sequence", "batch"),
+    )
+
+
+@dataclass
+class Decode:
+    """How sequences are written at evaluation; while training they are written greedily."""
+
+    beam: int = option(5, "sentences kept at each step; 1 is greedy", low=1)
+    length_penalty: float = option(
+        1.0, "a in log p / ((5 + length) / 6)^a, by which sentences are compared", low=0
+    )
+    n_best: int = option(1, "sentences written for each input, the best first", low=1)
+    min_length: int = option(0, "fewest tokens, the end not counted", low=0)
+    max_length: int | None = option(
+        None, "most tokens, the end not counted; null is twice the input's and 10 more", low=1
+    )
+    no_repeat_ngram: int = option(
+        0, "n: no n tokens in a row are written twice; 0 allows all", low=0
+    )
+    sample: bool = option(False, "draw each token instead of searching for the likeliest")
+    temperature: float = option(1.0, "sample: below 1 the likely becomes likelier", above=0)
+    top_k: int = option(0, "sample: draw from so many likeliest tokens, 0 for all", low=0)
+    top_p: float = option(
+        1.0, "sample: draw from the likeliest tokens of this joint probability", above=0, high=1
+    )
+    seed: int = option(0, "sample: the same seed draws the same", low=0, high=2**32 - 1)
 
 
 @dataclass
@@ -90,6 +126,7 @@ SECTIONS: dict[str, type] = {
     "data": DataSource,
     "trainer": Trainer,
     "loss": Loss,
+    "decode": Decode,
     "metrics": MetricChoice,
     "tracking": Tracking,
     "runner": Runner,

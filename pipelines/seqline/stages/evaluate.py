@@ -14,7 +14,7 @@ from seqline.provenance import source_hash
 from seqline.stages.folder import StageResult, Workspace, make_stage, read_json, write_json
 from seqline.stages.prepare import raw_examples
 from seqline.stages.train import machine, make_accelerator, primary_metric, use_threads
-from seqline.training.inference import predictions
+from seqline.training.inference import Search, add_answers, answers
 from seqline_plugins.build import build_task
 
 
@@ -29,8 +29,9 @@ def evaluate(
     task = build_task(config["task"])
     ingredients = {
         "trained": trained.digest,
-        "source_code": [source_hash(part) for part in (task.scoring, type(task))],
+        "source_code": [source_hash(part) for part in (task.scoring, type(task), Search)],
         "machine": machine(config["trainer"]),
+        **({"decode": config["decode"]} if task.decodes else {}),
     }
 
     def make(folder: Path) -> None:
@@ -42,22 +43,25 @@ def evaluate(
         model.to(device)
         metrics = task.scoring(task.config, encoding)
         examples = raw_examples(prepared.folder, "test")
-        answers: list[list[Any]] = [[] for _ in examples]
-        for rows, batch, _, predicted in predictions(model, split, device):
-            metrics.update(predicted, batch)
-            for row, answer in zip(rows, task.decode(encoding, predicted, batch), strict=True):
-                answers[row] = answer
+        said: list[list[Any]] = [[] for _ in examples]
+        search = Search(config["decode"], encoding.search_tokens) if task.decodes else None
+        for found in answers(model, split, device, search, with_loss=True):
+            add_answers(metrics, found, examples)
+            decoded = task.decode(encoding, found.predicted, found.batch)
+            for row, answer in zip(found.rows, decoded, strict=True):
+                said[row] = answer
         primary = primary_metric(task, config)
         summary = read_json(prepared.folder / "summary.json")
         results = {
             "primary": primary.name,
             "direction": primary.direction,
             "metrics": metrics.compute(),
+            "signatures": metrics.signatures(),
             "baseline": summary["baseline"],
             "warnings": summary["warnings"],
         }
         write_json(folder / "metrics.json", results)
-        samples = task.samples(examples, answers)
+        samples = task.samples(examples, said)
         (folder / "samples.md").write_text("\n\n".join(samples) + "\n", encoding="utf-8")
         (folder / "pictures").mkdir()
         metrics.pictures(folder / "pictures")
@@ -65,6 +69,6 @@ def evaluate(
         for name, rows_of_table in metrics.tables().items():
             write_json(folder / "tables" / f"{name}.json", rows_of_table)
         with (folder / "predictions.jsonl").open("w", encoding="utf-8") as stream:
-            stream.writelines(json.dumps(answer, ensure_ascii=False) + "\n" for answer in answers)
+            stream.writelines(json.dumps(answer, ensure_ascii=False) + "\n" for answer in said)
 
     return make_stage("evaluate", ingredients, make, workspace)

@@ -38,8 +38,9 @@ def prepare(config: Mapping[str, Any], workspace: Workspace) -> StageResult:
     }
 
     def make(folder: Path) -> None:
-        splits = source.read(data)
+        splits: dict[str, Sequence[Example]] = dict(source.read(data))
         encoding = task.encoding.build(splits["train"], task.config)
+        splits["train"], said = encoding.select(splits["train"])
         (folder / "encoding").mkdir()
         encoding.save(folder / "encoding")
         sizes = {}
@@ -56,7 +57,7 @@ def prepare(config: Mapping[str, Any], workspace: Workspace) -> StageResult:
             "splits": sizes,
             "sizes": encoding.describe(),
             "baseline": source.baseline(splits),
-            "warnings": source.warnings(splits),
+            "warnings": [*said, *source.warnings(splits)],
         }
         write_json(folder / "summary.json", summary)
 

@@ -15,10 +15,13 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
+from seqline.decoding import GREEDY
 from seqline.model import build_model, served_kernels
 from seqline.provenance import source_hash
 from seqline.stages.folder import StageResult, Workspace, make_stage, write_json
+from seqline.stages.prepare import raw_examples
 from seqline.summary import render, summarize
+from seqline.training.inference import Search
 from seqline.training.loop import Training, Watchers
 from seqline_plugins.build import build_task
 from seqline_plugins.discovery import load
@@ -68,6 +71,9 @@ def train(
             primary=primary,
             accelerator=accelerator,
             watchers=watchers,
+            validation=raw_examples(prepared.folder, "validation"),
+            loss=config["loss"],
+            search=Search(GREEDY, encoding.search_tokens) if task.decodes else None,
         )
         training.resume()
         at = training.run()

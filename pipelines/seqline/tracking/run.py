@@ -151,6 +151,8 @@ class TrackedRun:
             figures["test/baseline"] = results["baseline"][primary]
         self._log_figures(figures)
         self.tag(primary_metric=primary, primary_direction=results["direction"])
+        signatures = results.get("signatures", {})
+        self.tag(**{f"signature.{name}": text for name, text in signatures.items()})
         self._headline += f": test {primary} {results['metrics'][primary]:.4f}"
         if primary in results["baseline"]:
             self._headline += f", baseline {results['baseline'][primary]:.4f}"

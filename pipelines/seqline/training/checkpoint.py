@@ -34,10 +34,7 @@ def save_checkpoint(
         shutil.rmtree(left, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
-        save_file(
-            {name: tensor.detach().contiguous() for name, tensor in tensors.items()},
-            partial / "tensors.safetensors",
-        )
+        save_file(_apart(tensors), partial / "tensors.safetensors")
         written = json.dumps({"format": FORMAT, **state})
         (partial / "state.json").write_text(written, encoding="utf-8")
         seal(partial)
@@ -52,6 +49,17 @@ def save_checkpoint(
     for old in [*before[:-KEPT], *beyond]:
         shutil.rmtree(old, ignore_errors=True)
     return final
+
+
+def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return tensors that share no memory: weights that two parts have in common twice."""
+    seen: set[int] = set()
+    found = {}
+    for name, tensor in tensors.items():
+        own = tensor.detach().contiguous()
+        found[name] = own.clone() if own.numel() and own.data_ptr() in seen else own
+        seen.add(own.data_ptr())
+    return found
 
 
 def checkpoints(folder: Path) -> list[Path]:

@@ -26,13 +26,13 @@ from seqline.training.checkpoint import (
     restore_random_states,
     save_checkpoint,
 )
-from seqline.training.inference import Scores, score, to_device
+from seqline.training.inference import Scores, Search, score, to_device
 from seqline.training.interrupt import Interruptible
 from seqline.training.memory import PIECES, out_of_memory, pieces_of
 from seqline.training.optimizer import learning_rate, make_optimizer
 from seqline.training.progress import Progress
 from seqline_plugins.errors import UserError
-from seqline_plugins.task import Batch, EncodedSplit, Metric, Metrics
+from seqline_plugins.task import Batch, EncodedSplit, Example, Metric, Metrics
 
 OnMetrics = Callable[[int, int, dict[str, float]], None]
 POINTS = 10
@@ -65,7 +65,12 @@ class Training:
         primary: Metric,
         accelerator: Any,
         watchers: Watchers,
+        validation: Sequence[Example] = (),
+        search: Search | None = None,
+        loss: Mapping[str, Any] | None = None,
     ) -> None:
+        self.loss = {"normalize": "tokens", "backward": "batch", **(loss or {})}
+        self.validation, self.search = validation, search
         self.splits, self.trainer, self.watchers = splits, trainer, watchers
         self.metrics, self.primary = metrics, primary
         self.accelerator, self.device = accelerator, accelerator.device
@@ -150,11 +155,13 @@ class Training:
         pieces = [piece for rows in batches for piece in pieces_of(rows, self.at.pieces)]
         group = [self.splits["train"].batch(rows) for rows in pieces]
         tokens = sum(int(batch["lengths"].sum()) for batch in group)
-        losses, counts = zip(
-            *[self._backward(batch, tokens, len(group)) for batch in group], strict=True
-        )
+        by_targets = self.loss["normalize"] == "tokens"
+        rows = sum(len(batch["lengths"]) for batch in group)
+        divisor = {"tokens": tokens, "sequences": rows, "none": 1}[self.loss["normalize"]]
+        known = None if by_targets and len(group) == 1 else divisor
+        losses, counts = zip(*[self._backward(batch, known) for batch in group], strict=True)
         targets = max(1, int(sum(counts)))
-        if len(group) > 1:  # each batch was divided by the tokens, which were known beforehand
+        if by_targets and len(group) > 1:  # divided by tokens, which were known beforehand
             grads = [p.grad for p in self.model.parameters() if p.grad is not None]
             torch._foreach_mul_(grads, tokens / targets)
         return float(sum(losses)), targets, tokens
@@ -171,13 +178,25 @@ class Training:
             "promised."
         )
 
-    def _backward(self, batch: Batch, tokens: int, group: int) -> tuple[Tensor, Tensor]:
-        """Add one batch's gradient; return its summed loss and its number of targets."""
+    def _backward(self, batch: Batch, divisor: int | None) -> tuple[Tensor, Tensor]:
+        """Add one batch's gradient; return its summed loss and its number of targets.
+
+        The loss is divided by `divisor`, by the number of targets where there is none.
+        """
         batch = to_device(batch, self.device)
         hidden = self.forward(batch)
         with self.accelerator.autocast():
             loss, count = self.model.loss(hidden, batch)
-        self.accelerator.backward(loss / (count.clamp(min=1) if group == 1 else tokens))
+            apart = None
+            if self.loss["backward"] != "batch":
+                apart = self.model.step_losses(hidden, batch)
+        by = count.clamp(min=1) if divisor is None else divisor
+        if apart is None:
+            self.accelerator.backward(loss / by)
+            return loss.detach(), count
+        parts = apart.sum(dim=0) if self.loss["backward"] == "step" else apart.sum(dim=1)
+        for number in range(len(parts)):  # each goes all the way back by itself
+            self.accelerator.backward(parts[number] / by, retain_graph=number + 1 < len(parts))
         return loss.detach(), count
 
     def _validation_due(self) -> bool:
@@ -214,7 +233,8 @@ class Training:
 
     def _score(self, model: nn.Module) -> Scores:
         assert isinstance(model, SequenceModel)
-        return score(model, self.splits["validation"], self.metrics(), self.device)
+        split, search = self.splits["validation"], self.search
+        return score(model, split, self.validation, self.metrics(), self.device, search)
 
     def _record(self, metrics: dict[str, float]) -> None:
         if self.at.loss_count:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from seqline_plugins.errors import UserError
@@ -30,6 +30,21 @@ def deal(
         dealt[name] = [rows[index] for index in order[start : start + size]]
         start += size
     return dealt
+
+
+def hold_out(splits: Mapping[str, list[Row]], what: str) -> dict[str, list[Row]]:
+    """Return the three splits; the last tenth of training is validation where there is none.
+
+    Raises `UserError` where there is one `what` (a sentence, a pair) alone.
+    """
+    found = dict(splits)
+    if "validation" not in found:
+        train = found["train"]
+        if len(train) < 2:
+            raise UserError(f"data.train: one {what} cannot be split; give data.validation.")
+        held = max(1, len(train) // 10)
+        found["train"], found["validation"] = train[:-held], train[-held:]
+    return {name: found[name] for name in SPLITS}
 
 
 def _sizes(shares: list[Any], count: int) -> list[int]:

@@ -16,7 +16,10 @@ UNSCORED = -100
 
 
 class Softmax(nn.Module):
-    """p = softmax(W h + b); the loss is cross-entropy in nats, summed over the scored steps."""
+    """p = softmax(W h + b); the loss is cross-entropy in nats, summed over the scored steps.
+
+    Labels are smoothed in training only.
+    """
 
     def __init__(self, input_size: int, classes: int, label_smoothing: float = 0.0) -> None:
         super().__init__()
@@ -35,14 +38,33 @@ class Softmax(nn.Module):
             scores.to(torch.promote_types(scores.dtype, torch.float32)),
             chosen,
             reduction="sum",
-            label_smoothing=self.label_smoothing,
+            label_smoothing=self.label_smoothing if self.training else 0.0,
         )
         return summed, scored.sum()
+
+    def step_losses(self, hidden: Tensor, targets: Int[Tensor, "*B"]) -> Float[Tensor, "*B"]:
+        """Return the loss of every target, 0 where it counts for nothing."""
+        scored = (targets >= 0) & (targets < self.classes)
+        scores = self.scores(hidden[scored])
+        losses = F.cross_entropy(
+            scores.to(torch.promote_types(scores.dtype, torch.float32)),
+            targets[scored],
+            reduction="none",
+            label_smoothing=self.label_smoothing if self.training else 0.0,
+        )
+        return losses.new_zeros(targets.shape).masked_scatter(scored, losses)
 
     def probabilities(self, hidden: Float[Tensor, "*B H"]) -> Float[Tensor, "*B C"]:
         """Return the distribution of every step."""
         scores = self.scores(hidden)
         found: Tensor = scores.to(torch.promote_types(scores.dtype, torch.float32)).softmax(dim=-1)
+        return found
+
+    def log_probabilities(self, hidden: Float[Tensor, "*B H"]) -> Float[Tensor, "*B C"]:
+        """Return the logarithm of the distribution of every step."""
+        scores = self.scores(hidden)
+        wide = torch.promote_types(scores.dtype, torch.float32)
+        found: Tensor = scores.to(wide).log_softmax(dim=-1)
         return found
 
     def predict(self, hidden: Float[Tensor, "*B H"]) -> Int[Tensor, "*B"]:

@@ -40,6 +40,15 @@ class TagHead(Head):
                 summed = summed + self.config.auxiliary.weight * other
         return summed, count
 
+    def step_losses(self, hidden: Tensor, batch: Batch) -> Tensor:
+        """Return the loss of every word, its auxiliary columns' with their weight in training."""
+        losses = self.softmax.step_losses(hidden, batch["tags"])
+        if self.training:
+            for column, softmax in self.auxiliary.items():
+                other = softmax.step_losses(hidden, batch[f"auxiliary.{column}"])  # type: ignore[operator]
+                losses = losses + self.config.auxiliary.weight * other
+        return losses
+
     def predict(self, hidden: Tensor) -> Tensor:
         """Return the most probable tag of every word."""
         return self.softmax.predict(hidden)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from seqline_plugins.task import Batch, Metrics
+from seqline_plugins.task import Batch, Example, Metrics
 from seqline_tasks.pictures import draw_confusion
 from seqline_tasks.pos_tagging.encoding import UNSCORED, TagEncoding
 
@@ -25,7 +26,7 @@ class TagMetrics(Metrics):
         self._unseen: list[Tensor] = []
         self._sentences = self._right_sentences = 0
 
-    def update(self, predicted: Tensor, batch: Batch) -> None:
+    def update(self, predicted: Tensor, batch: Batch, examples: Sequence[Example] = ()) -> None:
         """Add one batch: predicted tags (B, T)."""
         gold = batch["tags"]
         scored = gold != UNSCORED

@@ -13,7 +13,7 @@ from seqline_plugins.task import Example, Source
 from seqline_tasks.data.conllu import read_sentences
 from seqline_tasks.data.files import digest_of, matching_files, read_lines
 from seqline_tasks.data.hub import class_names, describe_hub, load_hub
-from seqline_tasks.data.split import deal
+from seqline_tasks.data.split import deal, hold_out
 from seqline_tasks.pos_tagging.baseline import most_frequent_tag
 
 COLUMNS = ("upos", "xpos")
@@ -149,20 +149,7 @@ def _read_files(data: DataSource, also: Sequence[str]) -> dict[str, list[Example
             )
     keys = ("train", "validation", "test") if data.validation else ("train", "test")
     splits = {key: _read_pattern(data, key, also) for key in keys}
-    return _with_validation(splits, data)
-
-
-def _with_validation(
-    splits: dict[str, list[Example]], data: DataSource
-) -> dict[str, list[Example]]:
-    """Take the last tenth of the training sentences where no validation data are given."""
-    if "validation" not in splits:
-        train = splits["train"]
-        if len(train) < 2:
-            raise UserError("data.train: one sentence cannot be split; give data.validation.")
-        held = max(1, len(train) // 10)
-        splits["train"], splits["validation"] = train[:-held], train[-held:]
-    return {name: splits[name] for name in ("train", "validation", "test")}
+    return hold_out(splits, "sentence")
 
 
 def _read_pattern(data: DataSource, key: str, also: Sequence[str]) -> list[Example]:
@@ -198,7 +185,7 @@ def _read_hub(data: DataSource) -> dict[str, list[Example]]:
     }
     if "test" not in splits:
         return deal(splits["train"], data.split, data.split_by, data.seed)
-    return _with_validation(splits, data)
+    return hold_out(splits, "sentence")
 
 
 def _from_table(table: Any, column: str, repo: str) -> list[Example]:

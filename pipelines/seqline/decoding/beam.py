@@ -1,0 +1,97 @@
+"""Beam search: at each step the K likeliest beginnings; with K = 1 it is greedy.
+
+Letters: B inputs, K beginnings of each, N sentences kept of each, V tokens, t steps so far.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from seqline.decoding.filters import NEVER, allow
+from seqline.decoding.search import Writer, Written, length_penalty
+from seqline_plugins.architecture import State
+from seqline_plugins.task import SearchTokens
+
+
+def beam_search(
+    writer: Writer,
+    state: State,
+    limits: Tensor,
+    tokens: SearchTokens,
+    options: Mapping[str, Any],
+) -> Written:
+    """Return the N sentences of the highest score found for each input.
+
+    An input is done when no beginning that is left can beat its N-th sentence any more: the
+    summed log-probability only falls, and is divided by the penalty of the limit at most.
+    """
+    B, K, device = len(limits), max(options["beam"], options["n_best"]), limits.device
+    finished = _Finished(B, options["n_best"], int(limits.max()) + 1, tokens.end, device)
+    first = torch.arange(B, device=device).repeat_interleave(K)
+    state = writer.choose(state, first, moved=True)
+    going = torch.arange(B, device=device)
+    summed = torch.full((B, K), NEVER, dtype=torch.float64, device=device)
+    summed[:, 0] = 0.0  # all beginnings are alike at first: one of them counts
+    written = torch.empty(B * K, 0, dtype=torch.int64, device=device)
+    last = torch.full((B * K,), tokens.start, dtype=torch.int64, device=device)
+    best_penalty = length_penalty(limits + 1, options["length_penalty"])
+    while len(going):
+        G, step = len(going), written.shape[1]
+        scores, state = writer.advance(last, state)
+        of_row = limits[going].repeat_interleave(K)
+        scores = allow(scores, written, of_row, tokens, options).double()
+        totals = (summed.view(-1, 1) + scores).view(G, -1)
+        V = scores.shape[1]
+        top, place = totals.topk(min(2 * K, K * V), dim=1)
+        ended = place % V == tokens.end
+        penalty = length_penalty(torch.tensor(step + 1), options["length_penalty"])
+        origin = place // V + (torch.arange(G, device=device) * K).unsqueeze(-1)
+        among = torch.arange(top.shape[1], device=device) < K  # an end that is less likely waits
+        finished.add(going, (top / penalty).masked_fill(~(ended & among), NEVER), origin, written)
+        open_top = top.masked_fill(ended, NEVER)
+        summed, chosen = open_top.topk(K, dim=1)
+        rows = origin.gather(1, chosen).flatten()
+        last = (place % V).gather(1, chosen).flatten()
+        written = torch.cat([written[rows], last.unsqueeze(-1)], dim=1)
+        reachable = summed[:, 0] / best_penalty[going]
+        open_ones = (reachable > finished.worst(going)) & (summed[:, 0] > NEVER)
+        if bool(open_ones.all()):
+            state = writer.choose(state, rows, moved=False)
+            continue
+        stay = open_ones.repeat_interleave(K)
+        state = writer.choose(state, rows[stay], moved=True)
+        going, summed = going[open_ones], summed[open_ones]
+        written, last = written[stay], last[stay]
+    return Written(finished.tokens, finished.scores)
+
+
+class _Finished:
+    """The N best sentences of each input so far, best first."""
+
+    def __init__(self, B: int, N: int, longest: int, end: int, device: torch.device) -> None:
+        self.scores = torch.full((B, N), NEVER, dtype=torch.float64, device=device)
+        self.tokens = torch.full((B, N, longest), end, dtype=torch.int64, device=device)
+        self.end = end
+
+    def add(self, inputs: Tensor, scores: Tensor, origin: Tensor, written: Tensor) -> None:
+        """Take the sentences that end here: scores (G, C), −∞ for none, and their rows (G, C)."""
+        better = (scores > self.scores[inputs, -1:]).any(dim=1)
+        if not bool(better.any()):
+            return
+        inputs, scores, origin = inputs[better], scores[better], origin[better]
+        N, (_, longest) = self.scores.shape[1], self.tokens.shape[1:]
+        new = torch.full((*origin.shape, longest), self.end, device=written.device)
+        new[:, :, : written.shape[1]] = written[origin]
+        scores, kept = torch.cat([self.scores[inputs], scores], dim=1).topk(N, dim=1)
+        everything = torch.cat([self.tokens[inputs], new], dim=1)
+        self.scores[inputs] = scores
+        index = kept.unsqueeze(-1).expand(-1, -1, longest)
+        self.tokens[inputs] = everything.gather(1, index)
+
+    def worst(self, inputs: Tensor) -> Tensor:
+        """Return the score that a sentence must beat to be kept, (G,)."""
+        return self.scores[inputs, -1]

@@ -1,0 +1,84 @@
+"""What the ways of writing share: who is asked for the next token, and what comes out.
+
+Letters: B inputs, N sentences written for each, R rows asked at once, V tokens, L steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from seqline_plugins.architecture import State
+from seqline_plugins.task import SearchTokens
+
+
+class Writer(Protocol):
+    """Who says how likely each token is next: a model, or a table in a test."""
+
+    def advance(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
+        """Return log-probabilities (R, V) after the tokens (R,) that were written last."""
+
+    def choose(self, state: State, rows: Tensor, *, moved: bool) -> State:
+        """Return the state of the chosen rows.
+
+        `moved` is False where each row is replaced by one of the same input: then what is the
+        same for all of an input's rows may stay as it is.
+        """
+
+
+@dataclass(frozen=True)
+class Written:
+    """tokens (B, N, L), each row filled up with the end after its end; scores (B, N), best first.
+
+    A score is the summed log-probability, by the length penalty where there was a search.
+    """
+
+    tokens: Tensor
+    scores: Tensor
+
+
+def write(
+    writer: Writer,
+    state: State,
+    lengths: Tensor,
+    tokens: SearchTokens,
+    options: Mapping[str, Any],
+) -> Written:
+    """Write for every input what the options of the section `decode` ask for.
+
+    `state` is what `lengths`, (B,), tokens of each input have led to, and stands before the first
+    token.
+    """
+    from seqline.decoding.beam import beam_search
+    from seqline.decoding.sampling import draw
+
+    way = draw if options["sample"] else beam_search
+    return way(writer, state, limits_of(lengths, options["max_length"]), tokens, options)
+
+
+GREEDY = {
+    "beam": 1,
+    "length_penalty": 0.0,
+    "n_best": 1,
+    "min_length": 0,
+    "max_length": None,
+    "no_repeat_ngram": 0,
+    "sample": False,
+}
+"""How validations write: quickly, whatever the section `decode` says."""
+
+
+def limits_of(lengths: Tensor, most: int | None) -> Tensor:
+    """Return the most tokens to write for each input, (B,), the end not counted."""
+    if most is None:
+        return 2 * lengths + 10
+    return torch.full_like(lengths, most)
+
+
+def length_penalty(length: Tensor, strength: float) -> Tensor:
+    """Return ((5 + n) / 6)^a, by which a summed log-probability is divided (Wu et al. 2016)."""
+    return ((5.0 + length.double()) / 6.0) ** strength

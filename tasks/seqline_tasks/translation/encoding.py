@@ -1,0 +1,150 @@
+"""Pairs in numbers: the source with its end, the target between start and end.
+
+Letters: B pairs, S pieces of the source and its end, U pieces of the target and its end.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from seqline_plugins.task import Batch, EncodedSplit, Encoding, Example, SearchTokens
+from seqline_tasks.data.ragged import Integers, Ragged
+from seqline_tasks.data.subwords import END, PAD, START, UNKNOWN, Subwords
+from seqline_tasks.data.tables import load_table, save_table
+from seqline_tasks.heads.softmax import UNSCORED
+
+
+@dataclass
+class PairEncoding(Encoding):
+    """The subwords of both sides; one object where the vocabulary is joint."""
+
+    source: Subwords
+    target: Subwords
+    max_length: int
+
+    @classmethod
+    def build(cls, examples: Iterable[Example], config: Any) -> PairEncoding:
+        """Learn the subwords from the training pairs."""
+        pairs, key = list(examples), "task.subwords.size"
+        if config.subwords.joint:
+            both = (pair[side] for pair in pairs for side in ("source", "target"))
+            one = Subwords.learn(both, config.subwords, key)
+            return cls(one, one, config.max_length)
+        source, target = (
+            Subwords.learn((pair[side] for pair in pairs), config.subwords, key)
+            for side in ("source", "target")
+        )
+        return cls(source, target, config.max_length)
+
+    @property
+    def joint(self) -> bool:
+        """Whether source and target have one vocabulary."""
+        return self.source is self.target
+
+    @property
+    def search_tokens(self) -> SearchTokens:
+        """Where a target starts and ends; padding, unknown and start are never written."""
+        return SearchTokens(START, END, (PAD, UNKNOWN, START))
+
+    def save(self, folder: Path) -> None:
+        """Write `encoding.json` and the subwords, each as JSON."""
+        kept = {"joint": self.joint, "max_length": self.max_length}
+        (folder / "encoding.json").write_text(json.dumps(kept), encoding="utf-8")
+        sides = {"source": self.source} if self.joint else self._sides()
+        for name, side in sides.items():
+            (folder / f"subwords-{name}.json").write_text(side.to_json(), encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> PairEncoding:
+        """Read back what `save` wrote."""
+        kept = json.loads((folder / "encoding.json").read_text(encoding="utf-8"))
+        names = ("source",) if kept["joint"] else ("source", "target")
+        sides = [
+            Subwords.from_json((folder / f"subwords-{name}.json").read_text(encoding="utf-8"))
+            for name in names
+        ]
+        return cls(sides[0], sides[-1], kept["max_length"])
+
+    def describe(self) -> dict[str, int]:
+        """Return the sizes of the vocabularies."""
+        if self.joint:
+            return {"pieces": len(self.source)}
+        return {f"{name} pieces": len(side) for name, side in self._sides().items()}
+
+    def select(self, examples: Sequence[Example]) -> tuple[Sequence[Example], list[str]]:
+        """Leave out the training pairs with a side that is too long, saying how many."""
+        found = self.encode(examples)
+        longest = np.maximum(found.source.lengths - 1, found.target.lengths)
+        kept = [examples[row] for row in np.flatnonzero(longest <= self.max_length).tolist()]
+        if not kept or len(kept) == len(examples):
+            return examples, []
+        return kept, [
+            f"{len(examples) - len(kept):,} of {len(examples):,} training pairs have a side of "
+            f"more than {self.max_length} pieces and are left out (task.max_length)."
+        ]
+
+    def encode(self, examples: Sequence[Example]) -> EncodedPairs:
+        """Return pairs in numbers; a pair without a target has an empty one."""
+        source = self.source.encode([pair["source"] for pair in examples])
+        target = self.target.encode([pair.get("target") or "" for pair in examples])
+        return EncodedPairs(Ragged.of([*row, END] for row in source), Ragged.of(target))
+
+    def texts(self, predicted: Iterable[Sequence[int]]) -> list[str]:
+        """Return the plain text of rows of target pieces, up to each row's end."""
+        rows = [row[: row.index(END)] if END in row else row for row in map(list, predicted)]
+        return [text.strip() for text in self.target.decode(rows)]
+
+    def _sides(self) -> dict[str, Subwords]:
+        return {"source": self.source, "target": self.target}
+
+
+@dataclass
+class EncodedPairs(EncodedSplit):
+    """A row a pair: the source's pieces and their end, the target's pieces."""
+
+    source: Ragged
+    target: Ragged
+
+    @property
+    def lengths(self) -> Integers:  # type: ignore[override]
+        """Pieces of both sides, their ends counted."""
+        return self.source.lengths + self.target.lengths + 1
+
+    def batch(self, rows: Sequence[int]) -> Batch:
+        """Return pairs as one padded batch.
+
+        lengths (B,) of both sides; source (B, S), source_lengths (B,); fed (B, U) the target after
+        a start, target (B, U) before an end, target_lengths (B,).
+        """
+        chosen = np.asarray(rows, dtype=np.int64)
+        target, width = self.target.padded(chosen, fill=PAD), self.target.lengths[chosen]
+        start = np.full((len(chosen), 1), START, dtype=np.int64)
+        fed = np.concatenate([start, target], axis=1)
+        wanted = np.where(np.arange(fed.shape[1]) < width[:, None], np.roll(fed, -1, 1), UNSCORED)
+        wanted[np.arange(len(chosen)), width] = END
+        arrays = {
+            "lengths": self.lengths[chosen],
+            "source": self.source.padded(chosen, fill=PAD),
+            "source_lengths": self.source.lengths[chosen],
+            "fed": fed,
+            "target": wanted,
+            "target_lengths": width + 1,
+        }
+        return {name: torch.from_numpy(array.astype(np.int64)) for name, array in arrays.items()}
+
+    def save(self, folder: Path) -> None:
+        """Write one Arrow table, a row a pair."""
+        save_table({"source": self.source, "target": self.target}, folder)
+
+    @classmethod
+    def load(cls, folder: Path) -> EncodedPairs:
+        """Open the table, memory-mapped."""
+        columns: dict[str, Any] = load_table(folder)
+        return cls(**columns)
