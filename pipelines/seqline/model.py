@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from seqline_plugins.architecture import Architecture, State
 from seqline_plugins.build import build_architecture, build_task
+from seqline_plugins.discovery import load
 from seqline_plugins.recurrence.layer import RecurrentLayer
 from seqline_plugins.task import Batch, Encoding, Head, Inputs
 
@@ -63,13 +64,21 @@ class Network(SequenceModel):
 
     def forward(self, batch: Batch) -> Tensor:
         """Return the hidden features that the head reads, (B, T, H)."""
-        features, lengths = self.inputs(batch)
+        features, lengths = self.read(batch)
         state: State | None = None
         if self.architecture.kind.output == "sequence":
             state = self.architecture.encode(features, lengths)
             features, lengths = self.inputs.targets(batch)
         hidden, _ = self.architecture(features, lengths, state)
         return hidden
+
+    def read(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return what the architecture reads, (B, T, I), and its steps; an entity has one."""
+        if self.architecture.kind.input != "entity":
+            features, lengths = self.inputs(batch)
+            return features, lengths
+        entity = self.inputs.entity(batch)
+        return entity.unsqueeze(1), torch.ones(len(entity), dtype=torch.int64, device=entity.device)
 
     def loss(self, hidden: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the head's loss."""
@@ -85,7 +94,7 @@ class Network(SequenceModel):
 
     def begin(self, batch: Batch) -> tuple[State, Tensor]:
         """Read the input."""
-        features, lengths = self.inputs(batch)
+        features, lengths = self.read(batch)
         return self.architecture.encode(features, lengths), lengths
 
     def advance(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
@@ -171,8 +180,11 @@ def build_model(config: Mapping[str, Any], encoding: Encoding) -> SequenceModel:
 def _network(config: Mapping[str, Any], encoding: Encoding) -> Network:
     task, kernel = build_task(config["task"]), config["trainer"]["kernel"]
     inputs = task.inputs(task.config, encoding, kernel)
-    sizes = (inputs.output_size, kernel, inputs.fed_size)
-    architecture = build_architecture(config["architecture"], *sizes)
+    kind = load("architecture", config["architecture"]["name"]).kind
+    of_entity = kind.input == "entity" and inputs.entity_size is not None
+    size = inputs.entity_size if of_entity else inputs.output_size
+    fed_size = inputs.fed_size if kind.output == "sequence" else None
+    architecture = build_architecture(config["architecture"], size, kernel, fed_size)
     head = task.head(task.config, encoding, architecture.output_size, config["loss"])
     head.tie(inputs)
     network = Network(inputs, architecture, head)

@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from seqline_plugins.architecture import Kind
+from seqline_plugins.generation import Generation
 from seqline_plugins.options import NoOptions
 from seqline_plugins.sources import DataSource
 
@@ -141,6 +143,7 @@ class Inputs(nn.Module, ABC):
 
     output_size: int
     fed_size: int | None = None
+    entity_size: int | None = None
 
     def __init__(self, config: Any, encoding: Any, kernel: str = "auto") -> None:
         super().__init__()
@@ -149,6 +152,14 @@ class Inputs(nn.Module, ABC):
     @abstractmethod
     def forward(self, batch: Batch) -> tuple[Float[Tensor, "B T I"], Int[Tensor, "B"]]:
         """Return the features of every step and how many steps each row has."""
+
+    def entity(self, batch: Batch) -> Float[Tensor, "B I"]:
+        """Return the features of the one entity that a whole sequence is made from.
+
+        `entity_size` each where it is given. The first step of `forward` unless a task says
+        otherwise: a first chord, a first symbol.
+        """
+        return self(batch)[0][:, 0]
 
     def targets(self, batch: Batch) -> tuple[Tensor, Int[Tensor, "B"]]:
         """Return the features of what stands before each step of the output, and its steps."""
@@ -202,6 +213,16 @@ class Head(nn.Module, ABC):
         """Return the logarithm of the probability of every class, (*B, C): what a search adds."""
         return self.probabilities(hidden).log()
 
+    def sample(
+        self, hidden: Float[Tensor, "R H"], options: Mapping[str, Any], draw: torch.Generator
+    ) -> Tensor:
+        """Return one sample a row, (R, …), as `Inputs.feedback` takes it.
+
+        `options` are the section `decode`; a temperature of 0 asks for the likeliest. All chance is
+        from `draw`. For tasks that generate.
+        """
+        raise NotImplementedError(f"{type(self).__name__} draws no samples")
+
 
 class Metrics(ABC):
     """Collects predictions over a split and gives the figures."""
@@ -240,6 +261,7 @@ class Task(ABC):
     kinds      the architectures' kinds it fits
     metrics    the figures it reports, `primary` the one that chooses the best model
     decodes    whether it generates sequences (metrics such as BLEU need that)
+    generation how it makes sequences from nothing or a beginning, for `seqline generate`
     online     is an option of its `Config` if it can be asked to work without look-ahead
     """
 
@@ -255,6 +277,7 @@ class Task(ABC):
     inputs: ClassVar[type[Inputs]]
     head: ClassVar[type[Head]]
     scoring: ClassVar[type[Metrics]]
+    generation: ClassVar[type[Generation] | None] = None
 
     def __init__(self, config: Any = None) -> None:
         self.config = self.Config() if config is None else config
