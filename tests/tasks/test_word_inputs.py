@@ -87,7 +87,7 @@ def test_characters_are_read_to_each_words_own_ends(encode, options) -> None:
 
 
 def test_a_long_word_is_not_what_short_ones_are_padded_to(encode, options) -> None:
-    inputs, batch = made(encode, options)
+    inputs, _ = made(encode, options)
     reader, read = inputs.characters, []
     lengths = torch.tensor([1, 8, 9, 2, 300, 16, 17, 8])
     characters = torch.randint(2, 6, (8, 300)) * (torch.arange(300) < lengths[:, None])
