@@ -13,7 +13,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-CHAINS = ("none", "nade")
+RARE = -3.0
+"""What a key's score is at first: few of them sound at once."""
 
 
 class Keys(nn.Module):
@@ -29,6 +30,7 @@ class Keys(nn.Module):
         self.keys, self.units = keys, units
         self.dropout = nn.Dropout(dropout)
         self.scores = nn.Linear(input_size, keys + units)
+        nn.init.constant_(self.scores.bias[:keys], RARE)
         if units:
             self.heard = nn.Parameter(torch.randn(keys, units) * keys**-0.5)
             self.told = nn.Parameter(torch.randn(keys, units) * units**-0.5)
