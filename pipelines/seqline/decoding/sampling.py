@@ -11,9 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seqline.decoding.filters import NEVER, allow
+from seqline.decoding.filters import allow
 from seqline.decoding.search import Writer, Written
 from seqline_plugins.architecture import State
+from seqline_plugins.sampling import pick
 from seqline_plugins.task import SearchTokens
 
 
@@ -44,10 +45,7 @@ def draw(
     for step in range(longest):
         scores, state = writer.advance(last, state)
         scores = allow(scores, written, limits, tokens, options).double()
-        chances = _narrowed(scores / options["temperature"], options).softmax(dim=-1)
-        reached = chances.cumsum(dim=-1)
-        threshold = uniform[:, step : step + 1] * reached[:, -1:]
-        last = (reached <= threshold).sum(dim=-1).clamp(max=scores.shape[1] - 1)
+        last = pick(scores, uniform[:, step], options)
         last = torch.where(ended, tokens.end, last)
         gained = scores.gather(1, last.unsqueeze(-1)).squeeze(-1)
         summed = torch.where(ended, summed, summed + gained)
@@ -58,19 +56,3 @@ def draw(
     scores, order = summed.view(B, N).sort(dim=1, descending=True, stable=True)
     index = order.unsqueeze(-1).expand(-1, -1, written.shape[1])
     return Written(written.view(B, N, -1).gather(1, index), scores)
-
-
-def _narrowed(scores: Tensor, options: Mapping[str, Any]) -> Tensor:
-    """Return the scores of the tokens that may be drawn, −∞ for the others."""
-    if options["top_k"]:
-        kept = scores.topk(min(options["top_k"], scores.shape[-1]), dim=-1).values[:, -1:]
-        scores = scores.masked_fill(scores < kept, NEVER)
-    if options["top_p"] < 1:
-        ordered, order = scores.sort(dim=-1, descending=True, stable=True)
-        chances = ordered.softmax(dim=-1)
-        before = chances.cumsum(dim=-1) - chances
-        out = torch.zeros_like(before, dtype=torch.bool).scatter(
-            1, order, before >= options["top_p"]
-        )
-        scores = scores.masked_fill(out, NEVER)
-    return scores
