@@ -13,6 +13,7 @@ from seqline.decoding import write
 from seqline.model import SequenceModel
 from seqline.training.batches import Portion, Windows, ordered_batches
 from seqline_plugins.architecture import State
+from seqline_plugins.recurrence.generated.rest import WeightsAtRest
 from seqline_plugins.task import Batch, EncodedSplit, Example, Metrics, SearchTokens
 
 TOKENS = 4096
@@ -74,8 +75,9 @@ def answers(
     model.eval()
     read, portions = _reading(model, split)
     state: State | None = None
-    with torch.inference_mode():
-        for portion in portions:
+    rest = WeightsAtRest()
+    for portion in portions:
+        with torch.inference_mode(), rest:
             batch = to_device(portion.batch(read), device)
             hidden = None
             if with_loss or search is None:
@@ -91,7 +93,7 @@ def answers(
                 begun = model.begin(batch)
                 written = write(model, *begun, search.tokens, search.options)
                 predicted = written.tokens[:, 0]
-            yield Answers(portion.rows, batch, predicted, loss)
+        yield Answers(portion.rows, batch, predicted, loss)
 
 
 def _reading(
