@@ -53,6 +53,11 @@ class Generation(ABC):
         """Steps of a sequence, where `decode.max_length` says nothing."""
 
     @property
+    def count(self) -> int:
+        """Sequences that are generated at the evaluation, to be looked at and counted."""
+        return 4
+
+    @property
     def window(self) -> int | None:
         """Steps that a many-to-one architecture reads before each new one."""
         return None

@@ -54,9 +54,10 @@ class Source(ABC):
         self.config = config
 
     @abstractmethod
-    def read(self, data: DataSource) -> dict[str, list[Example]]:
+    def read(self, data: DataSource) -> Mapping[str, Sequence[Example]]:
         """Return the raw examples of `train`, `validation` and `test`.
 
+        They may be read only as they are gone through, so that a corpus need not fit in memory.
         Raises `UserError` naming file and line for what cannot be read.
         """
 
@@ -115,13 +116,40 @@ class Encoding(ABC):
 
 
 class EncodedSplit(ABC):
-    """Examples in numbers: how long each is, and any of them as a padded batch."""
+    """Examples in numbers: how long each is, and any of them as a padded batch.
+
+    timed   the batch's tensors that run along time, (B, T, …): what truncated BPTT cuts
+    """
 
     lengths: Sequence[int]
+    timed: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def tokens(self) -> int:
+        """Steps of all rows together."""
+        return int(sum(int(length) for length in self.lengths))
 
     @abstractmethod
     def batch(self, rows: Sequence[int]) -> Batch:
         """Return the chosen rows as one padded batch."""
+
+    def window(self, rows: Sequence[int], start: int, stop: int) -> Batch:
+        """Return steps `start` to `stop` of the chosen rows; `lengths` are those inside.
+
+        A row that ends before has 0 steps there.
+        """
+        whole = self.batch(rows)
+        cut = {name: whole[name][:, start:stop] for name in self.timed}
+        inside = (whole["lengths"] - start).clamp(0, stop - start)
+        return {**whole, **cut, "lengths": inside}
+
+    def streams(self, count: int) -> EncodedSplit | None:
+        """Return running text as `count` rows of equal length, side by side; the end may be cut.
+
+        They are read by `window`, each going on where it stopped, with the state carried. None for
+        examples that have nothing to do with each other.
+        """
+        return None
 
     @abstractmethod
     def save(self, folder: Path) -> None:
