@@ -67,6 +67,8 @@ def _tracks(content: bytes) -> tuple[int, list[bytes]]:
     at, tracks = 8 + int.from_bytes(content[4:8], "big"), []
     while at + 8 <= len(content):
         size = int.from_bytes(content[at + 4 : at + 8], "big")
+        if at + 8 + size > len(content):
+            raise IndexError
         if content[at : at + 4] == b"MTrk":
             tracks.append(content[at + 8 : at + 8 + size])
         at += 8 + size
