@@ -14,7 +14,9 @@ _QUOTED = re.compile(r"""/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n]
 _LINE_OF_CPP = re.compile(r"^[ \t]*#(?:[^\n]*\\\n)*[^\n]*$", re.MULTILINE)
 _MARKED = re.compile(r"\b__\w+\b(?!\s*\()|\b[A-Z][A-Z0-9_]{3,}\b(?=\s+[A-Za-z_])")
 """Words that a compiler knows by a macro or as its own: `__init`, `NPY_NO_EXPORT int`."""
-_WRAPPED = re.compile(r"^((?:\w+\s+)*?)[A-Za-z_]\w*\(([\w\s*]+)\)(?=\s+\*?\w+\s*[(;\[])", re.MULTILINE)
+_WRAPPED = re.compile(
+    r"^((?:\w+\s+)*?)[A-Za-z_]\w*\(([\w\s*]+)\)(?=\s+\*?\w+\s*[(;\[])", re.MULTILINE
+)
 """A type within a macro: `PyAPI_FUNC(int) name(`."""
 _BEFORE_TYPE = r"(?:\b(?:const|static|inline|extern|volatile|register|typedef|sizeof)\b|[;{}(,]|^)"
 _TYPE = re.compile(
