@@ -158,7 +158,7 @@ def test_running_text_is_never_shuffled(tmp_path: Path) -> None:
     path = tmp_path / "text.txt"
     path.write_text(TEXT, encoding="utf-8")
     reader, data = source(["data=files", f"data.file={path}", "data.split_by=random"])
-    with pytest.raises(UserError, match="data.split_by: found 'random', expected order"):
+    with pytest.raises(UserError, match=r"data\.split_by: found 'random', expected order"):
         reader.read(data)
 
 

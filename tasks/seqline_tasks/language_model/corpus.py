@@ -65,8 +65,9 @@ class FileText(Text):
 
     def _decoded(self, at: int) -> Iterator[str]:
         try:
-            opened = gzip.open(self.path) if self.path.suffix == ".gz" else self.path.open("rb")
-            with opened as stream:
+            with (
+                gzip.open(self.path) if self.path.suffix == ".gz" else self.path.open("rb")
+            ) as stream:
                 yield from _decode(stream, str(self.path), at)
         except EOFError as error:
             raise UserError(f"{self.path}: the gz file is cut short; fetch it again.") from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -27,7 +27,10 @@ class LanguageModel(Task):
 
     Config = Config
     kinds = (Kind("sequence", "aligned"), Kind("sequence", "entity"))
-    metrics = (Metric("bits_per_character", "lower"), Metric("accuracy"))
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        Metric("bits_per_character", "lower"),
+        Metric("accuracy"),
+    )
     primary = "bits_per_character"
 
     encoding = CharacterEncoding
