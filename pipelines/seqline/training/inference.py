@@ -96,9 +96,7 @@ def answers(
         yield Answers(portion.rows, batch, predicted, loss)
 
 
-def _reading(
-    model: SequenceModel, split: EncodedSplit
-) -> tuple[EncodedSplit, Iterable[Portion]]:
+def _reading(model: SequenceModel, split: EncodedSplit) -> tuple[EncodedSplit, Iterable[Portion]]:
     if is_walked(model, split):
         count = max(1, min(MOST_STREAMS, split.tokens // OF_STREAM))
         streams = split.streams(count)
@@ -118,6 +116,8 @@ def score(
 ) -> Scores:
     """Return the loss and the metrics of a model on a split; `examples` are its rows as read."""
     total, targets = 0.0, 0
+    if split.streams(1) is not None:  # of running text none are kept
+        examples = ()
     for found in answers(model, split, device, search, with_loss=True):
         assert found.loss is not None
         total, targets = total + found.loss[0], targets + found.loss[1]

@@ -23,11 +23,11 @@ _TYPE = re.compile(
     rf"{_BEFORE_TYPE}\s*\(?\s*([A-Za-z_]\w*)(?=\s*\*+\s*[\w,)]|\s*\*+\s*const\b|\s+[A-Za-z_]|\s*\)\s*[\w(&*])",
     re.MULTILINE,
 )
-_KEYWORDS = frozenset(
-    "auto break case char const continue default do double else enum extern float for goto if "
-    "inline int long register restrict return short signed sizeof static struct switch typedef "
-    "union unsigned void volatile while _Bool".split()
-)
+_KEYWORDS = """
+auto break case char const continue default do double else enum extern float for goto if inline int
+long register restrict return short signed sizeof static struct switch typedef union unsigned void
+volatile while _Bool
+"""
 
 
 def shares_of_c(texts: Sequence[str]) -> dict[str, float]:
@@ -88,7 +88,7 @@ def is_parsed(code: str) -> bool:
     from pycparser.c_parser import ParseError
 
     plain = _WRAPPED.sub(r"\1\2", _MARKED.sub("", code))
-    names = sorted(set(_TYPE.findall(plain)) - _KEYWORDS)
+    names = sorted(set(_TYPE.findall(plain)) - set(_KEYWORDS.split()))
     known = "".join(f"typedef int {name};\n" for name in names)
     try:
         CParser().parse(known + plain)

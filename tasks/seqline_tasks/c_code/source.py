@@ -36,8 +36,8 @@ class CodeSource(CorpusSource):
 
     def baseline(self, splits: Mapping[str, Sequence[Example]]) -> dict[str, float]:
         """Return what counting gives, and how much of the test text itself passes for C."""
-        text = splits["test"][0]["text"]
-        return super().baseline(splits) | shares_of_c([text])
+        shares = shares_of_c([splits["test"][0]["text"]])
+        return super().baseline(splits) | {f"test_text_{name}": v for name, v in shares.items()}
 
     def builtin_versions(self) -> dict[str, str]:
         """Return the packages' versions, and Python's where its headers are there."""

@@ -41,14 +41,14 @@ class _Fused(torch.autograd.Function):
     def forward(
         ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, smoothing: float
     ) -> Tensor:
-        classes = len(weight)
+        classes, wide = len(weight), torch.promote_types(weight.dtype, torch.float32)
         of_hidden = torch.empty_like(hidden)
         of_weight, of_bias = torch.zeros_like(weight), torch.zeros_like(bias)
-        summed = torch.zeros((), dtype=weight.dtype, device=hidden.device)
+        summed = torch.zeros((), dtype=wide, device=hidden.device)
         rows = max(1, AT_ONCE // classes)
         for start in range(0, len(hidden), rows):
             part, gold = hidden[start : start + rows], targets[start : start + rows].unsqueeze(-1)
-            scores = F.linear(part, weight, bias).to(weight.dtype)
+            scores = F.linear(part, weight, bias).to(wide)
             total = scores.logsumexp(dim=-1, keepdim=True)
             summed += (total - (1 - smoothing) * scores.gather(1, gold)).sum()
             if smoothing:
@@ -57,6 +57,7 @@ class _Fused(torch.autograd.Function):
             slope.scatter_add_(1, gold, torch.full_like(total, smoothing - 1))
             if smoothing:
                 slope -= smoothing / classes
+            slope = slope.to(weight.dtype)
             of_hidden[start : start + rows] = slope @ weight
             of_weight += slope.t() @ part
             of_bias += slope.sum(dim=0)

@@ -9,9 +9,11 @@ from __future__ import annotations
 import codecs
 import gzip
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
+from io import BufferedIOBase
 from pathlib import Path
-from typing import IO, Any, Protocol, cast, overload
+from typing import Any, overload
 
 from seqline_plugins.errors import UserError
 from seqline_plugins.task import Example
@@ -23,16 +25,17 @@ BYTES = 1 << 20
 MARK = b"\xef\xbb\xbf"
 
 
-class Text(Protocol):
+class Text(ABC):
     """A text of known length that can be read from anywhere."""
 
     characters: int
 
+    @abstractmethod
     def pieces(self, start: int) -> Iterator[str]:
         """Yield the text from character `start` on, in pieces of any length."""
 
 
-class FileText:
+class FileText(Text):
     """A file of UTF-8, gz or plain; where its last line has no end, it is given one.
 
     Raises `UserError` naming file and byte for what is no UTF-8, and for what cannot be read.
@@ -62,9 +65,10 @@ class FileText:
 
     def _decoded(self, at: int) -> Iterator[str]:
         try:
-            opened = gzip.open(self.path) if self.path.suffix == ".gz" else self.path.open("rb")
-            with opened as stream:
-                yield from _decode(cast("IO[bytes]", stream), str(self.path), at)
+            with (
+                gzip.open(self.path) if self.path.suffix == ".gz" else self.path.open("rb")
+            ) as stream:
+                yield from _decode(stream, str(self.path), at)
         except EOFError as error:
             raise UserError(f"{self.path}: the gz file is cut short; fetch it again.") from error
         except (gzip.BadGzipFile, zlib.error) as error:
@@ -75,7 +79,7 @@ class FileText:
             raise UserError(f"{self.path}: cannot be read ({error.strerror or error}).") from error
 
 
-class StringText:
+class StringText(Text):
     """A text that is there already."""
 
     def __init__(self, text: str) -> None:
@@ -87,7 +91,7 @@ class StringText:
             yield self.text[start:]
 
 
-class TableText:
+class TableText(Text):
     """A column of a dataset that is read from its memory-mapped table, a line break after each."""
 
     def __init__(self, table: Any, column: str) -> None:
@@ -184,7 +188,7 @@ def blocks_of(pieces: Iterable[str], size: int) -> Iterator[str]:
         yield "".join(waiting)
 
 
-def _decode(stream: IO[bytes], place: str, at: int) -> Iterator[str]:
+def _decode(stream: BufferedIOBase, place: str, at: int) -> Iterator[str]:
     """Yield the text of a stream from byte `at` on, without the mark that may stand before it."""
     if at:
         stream.seek(at)

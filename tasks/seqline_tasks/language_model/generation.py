@@ -41,7 +41,7 @@ class TextGeneration(Generation):
         numbers = self.encoding.numbers(given or START)
         written = torch.from_numpy(numbers.astype("int64"))
         unknown = self.encoding.unknown(given or "")
-        warnings = ()
+        warnings: tuple[str, ...] = ()
         if unknown:
             listed = " ".join(repr(char) for char in unknown[:10])
             warnings = (

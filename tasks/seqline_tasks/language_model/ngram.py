@@ -34,8 +34,8 @@ Shares = npt.NDArray[np.float64]
 def trivial_models(train: Sequence[Example], test: Sequence[Example]) -> dict[str, float]:
     """Return bits per character on the test text, and the accuracy of the commonest character.
 
-    `bits_per_character` is the five-gram model's, `unigram_bits_per_character` that of single
-    characters. What is counted is bounded, see `COUNTED` and `TRIED`.
+    `bits_per_character` is that of single characters, `five_gram_bits_per_character` that of five
+    in a row. What is counted is bounded, see `COUNTED` and `TRIED`.
     """
     counted = _codes(train[max(0, len(train) - COUNTED) :])
     tried = _codes(islice(test, TRIED))
@@ -46,8 +46,8 @@ def trivial_models(train: Sequence[Example], test: Sequence[Example]) -> dict[st
     single = np.bincount(text, minlength=size) + 1.0
     chance = single / single.sum()
     return {
-        "bits_per_character": KneserNey(text, size).bits_per_character(target),
-        "unigram_bits_per_character": float(-np.log2(chance[target]).mean()),
+        "bits_per_character": float(-np.log2(chance[target]).mean()),
+        "five_gram_bits_per_character": KneserNey(text, size).bits_per_character(target),
         "accuracy": float((target == single.argmax()).mean()),
     }
 

@@ -6,9 +6,10 @@ Letters: B rows, T steps, N characters, W steps of a window.
 from __future__ import annotations
 
 import itertools
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,19 +23,22 @@ CHUNK = 1 << 20
 FILE, COLUMN = "text.arrow", "character"
 
 
-class Numbers(Protocol):
+class Numbers(ABC):
     """Numbers one after the other."""
 
+    @abstractmethod
     def __len__(self) -> int: ...
 
+    @abstractmethod
     def cut(self, start: int, stop: int) -> Integers:
         """Return some of them."""
 
+    @abstractmethod
     def chunks(self) -> Iterator[Integers]:
         """Yield all of them in pieces of any length."""
 
 
-class Encoded:
+class Encoded(Numbers):
     """Texts that become numbers when they are gone through; held only once they are cut."""
 
     def __init__(
@@ -61,7 +65,7 @@ class Encoded:
         return self._all[start:stop]
 
 
-class Stored:
+class Stored(Numbers):
     """Numbers in a table whose record batches are equally long, nothing of it in memory."""
 
     def __init__(self, path: Path) -> None:

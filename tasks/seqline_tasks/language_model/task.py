@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -27,7 +27,10 @@ class LanguageModel(Task):
 
     Config = Config
     kinds = (Kind("sequence", "aligned"), Kind("sequence", "entity"))
-    metrics = (Metric("bits_per_character", "lower"), Metric("accuracy"))
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        Metric("bits_per_character", "lower"),
+        Metric("accuracy"),
+    )
     primary = "bits_per_character"
 
     encoding = CharacterEncoding
@@ -48,9 +51,9 @@ class LanguageModel(Task):
     def render(
         self, examples: Sequence[Example], predicted: Sequence[Sequence[str]], data: DataSource
     ) -> str:
-        """Return each beginning with what goes on from it."""
-        pairs = zip(examples, predicted, strict=True)
-        return "".join(f"{example['text']}{''.join(answer)}\n" for example, answer in pairs)
+        """Return each line with what goes on from it, up to its end."""
+        rest = ["".join(answer).partition("\n")[0] for answer in predicted]
+        return "".join(f"{one['text']}{end}\n" for one, end in zip(examples, rest, strict=True))
 
     def decode(self, encoding: Any, predicted: Tensor, batch: Batch) -> list[list[str]]:
         """Return the likeliest character of every step."""
