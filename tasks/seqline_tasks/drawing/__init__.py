@@ -8,7 +8,6 @@ from typing import Any
 from torch import Tensor
 
 from seqline_plugins.architecture import Kind
-from seqline_plugins.errors import UserError
 from seqline_plugins.sources import DataSource
 from seqline_plugins.task import Batch, Example, Metric, Task
 from seqline_tasks.drawing.config import Config
@@ -18,7 +17,7 @@ from seqline_tasks.drawing.head import StrokeHead
 from seqline_tasks.drawing.inputs import StrokeInputs
 from seqline_tasks.drawing.scoring import DrawingMetrics
 from seqline_tasks.drawing.sources import DrawingSource
-from seqline_tasks.drawing.strokes import stroke_count
+from seqline_tasks.drawing.strokes import read_points, spelled_points, stroke_count
 
 __all__ = ["Drawing"]
 
@@ -44,24 +43,18 @@ class Drawing(Task):
         found = []
         for number, line in enumerate(lines, start=1):
             label, _, rest = line.rpartition(":")
-            try:
-                points = [[float(one) for one in word.split(",")] for word in rest.split()]
-            except ValueError as error:
-                raise UserError(f"{place}, line {number}: {error}; {EXPECTED}") from error
-            if any(len(point) != 3 or point[2] not in (0, 1) for point in points):
-                raise UserError(f"{place}, line {number}: {EXPECTED}")
+            points = read_points(rest, f"{place}, line {number}")
             found.append({"name": f"{place} {number}", "points": points, "label": label.strip()})
         return found
 
     def text_of(self, example: Example) -> str:
         """Return the class and the points as `parse` reads them."""
-        points = " ".join(f"{dx:g},{dy:g},{pen:g}" for dx, dy, pen in example["points"])
-        return f"{example['label']}: {points}"
+        return f"{example['label']}: {spelled_points(example['points'])}"
 
     def render(
         self, examples: Sequence[Example], predicted: Sequence[Sequence[str]], data: DataSource
     ) -> str:
-        """Return the likeliest point at each step, a drawing a line."""
+        """Return how each drawing goes on, one a line."""
         return "".join(" ".join(answer) + "\n" for answer in predicted)
 
     def decode(self, encoding: Any, predicted: Tensor, batch: Batch) -> list[list[str]]:
@@ -76,9 +69,6 @@ class Drawing(Task):
     def samples(self, examples: Sequence[Example], predicted: Sequence[Sequence[str]]) -> list[str]:
         """Return how well the pen of a few drawings was told; the pictures show more."""
         return [_line(*pair) for pair in list(zip(examples, predicted, strict=True))[:3]]
-
-
-EXPECTED = "expected points as in '12,-3,0 4,0,1': Δx, Δy and 1 where the pen is lifted."
 
 
 def _line(example: Example, told: Sequence[str]) -> str:

@@ -13,9 +13,12 @@ from seqline_plugins.errors import UserError, unknown
 from seqline_plugins.generation import Generation, Opening
 from seqline_tasks.drawing.encoding import DrawingEncoding
 from seqline_tasks.drawing.pictures import draw_sheet
-from seqline_tasks.drawing.strokes import Line, strokes_of
+from seqline_tasks.drawing.strokes import Line, Points, read_points, spelled_points, strokes_of
 from seqline_tasks.drawing.svg import svg_of
 from seqline_tasks.heads.strokes import DOWN, END
+
+
+SHEET = 24
 
 
 class DrawingGeneration(Generation):
@@ -24,30 +27,40 @@ class DrawingGeneration(Generation):
     encoding: DrawingEncoding
 
     @property
+    def count(self) -> int:
+        """A sheet of drawings."""
+        return SHEET
+
+    @property
     def length(self) -> int:
         """Four times the points of a usual drawing; most end before by themselves."""
         return 4 * self.encoding.length
 
     def opening(self, given: str | None) -> Opening:
-        """Return the class and the pen before its first point; the middle class if none is given.
+        """Return the class and the points that stand first, the pen where it begins before them.
 
-        Raises `UserError` for a class that no training drawing had.
+        `given` is a class, "CLASS", or a drawing to be gone on with, "CLASS: Δx,Δy,lifted …"; the
+        middle class if nothing is given. Raises `UserError` for a class that no training drawing
+        had.
         """
         labels = self.encoding.labels
-        if given is not None and given not in self.encoding.merged:
-            raise UserError(f"--from: {unknown('class', given, labels)}")
-        label = labels[len(labels) // 2] if given is None else given
+        label, _, rest = (labels[len(labels) // 2] if given is None else given).partition(":")
+        label, points = label.strip(), read_points(rest, "--from")
+        if label not in self.encoding.merged:
+            raise UserError(f"--from: {unknown('class', label, labels)}")
+        scale = self.encoding.scale
+        begun = [[dx / scale, dy / scale, pen] for dx, dy, pen in points]
+        written = torch.tensor([[0.0, 0.0, float(DOWN)], *begun])
         batch = {"label": torch.tensor([self.encoding.class_of(label)])}
-        return Opening(torch.tensor([[0.0, 0.0, float(DOWN)]]), batch)
+        return Opening(written, batch, shown=len(points))
 
     def ended(self, sample: Float[Tensor, "R 3"]) -> Bool[Tensor, "R"]:
         """Say which rows' pens are done."""
         return sample[:, 2] == END
 
     def text(self, samples: Float[Tensor, "n 3"]) -> str:
-        """Return a line that says what was drawn."""
-        strokes = self._strokes(samples)
-        return f"{len(strokes)} strokes, {len(samples)} points\n"
+        """Return the points as `opening` reads them."""
+        return spelled_points(self._points(samples))
 
     def write(self, samples: Float[Tensor, "n 3"], stem: Path) -> list[Path]:
         """Write an SVG."""
@@ -65,6 +78,9 @@ class DrawingGeneration(Generation):
         return [path]
 
     def _strokes(self, samples: Tensor) -> list[Line]:
+        return strokes_of(self._points(samples))
+
+    def _points(self, samples: Tensor) -> Points:
         offsets = samples[:, :2].double() * self.encoding.scale
-        points = torch.cat([offsets, samples[:, 2:].double()], dim=1)
-        return strokes_of(points.tolist())
+        points: Points = torch.cat([offsets, samples[:, 2:].double()], dim=1).tolist()
+        return points

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from seqline_plugins.errors import UserError
+
 Points = list[list[float]]
 Line = NDArray[np.float64]
 """A stroke's points one after the other, (n, 2)."""
@@ -46,6 +48,28 @@ def stroke_count(points: Sequence[Sequence[float]]) -> int:
     """Return how many strokes a drawing has."""
     lifted = sum(1 for point in points if point[2])
     return lifted + (0 if points and points[-1][2] else 1)
+
+
+def spelled_points(points: Sequence[Sequence[float]]) -> str:
+    """Return points as text, "Δx,Δy,lifted" apart by spaces."""
+    return " ".join(f"{dx:.5g},{dy:.5g},{lifted:g}" for dx, dy, lifted in points)
+
+
+def read_points(text: str, place: str) -> Points:
+    """Read what `spelled_points` writes; raises `UserError` naming the place of anything else."""
+    points: Points = []
+    for word in text.split():
+        try:
+            point = [float(one) for one in word.split(",")]
+        except ValueError:
+            point = []
+        if len(point) != 3 or point[2] not in (0, 1):
+            raise UserError(
+                f"{place}: found '{word}', expected points as in '12,-3,0 4,0,1': Δx, Δy and 1 "
+                "where the pen is lifted."
+            )
+        points.append(point)
+    return points
 
 
 def simplified(line: Line, tolerance: float) -> Line:

@@ -64,7 +64,7 @@ class Music(Task):
     def render(
         self, examples: Sequence[Example], predicted: Sequence[Sequence[str]], data: DataSource
     ) -> str:
-        """Return after each frame the likeliest next one, a piece a line."""
+        """Return how each piece goes on, one a line."""
         return "".join(" | ".join(answer) + "\n" for answer in predicted)
 
     def decode(self, encoding: Any, predicted: Tensor, batch: Batch) -> list[list[str]]:

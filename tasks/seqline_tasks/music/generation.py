@@ -54,7 +54,7 @@ class MusicGeneration(Generation):
 
     def text(self, samples: Tensor) -> str:
         """Return the frames' keys by name, "C4 E4 G4 | C4 F4 A4"."""
-        return spelled_frames(frames_in(samples)) + "\n"
+        return spelled_frames(frames_in(samples))
 
     def write(self, samples: Tensor, stem: Path) -> list[Path]:
         """Write `.mid`, `.musicxml` and a picture of the piano roll."""
