@@ -259,8 +259,8 @@ def _network(config: Mapping[str, Any], encoding: Encoding) -> Network:
     task, kernel = build_task(config["task"]), config["trainer"]["kernel"]
     inputs = task.inputs(task.config, encoding, kernel)
     kind = load("architecture", config["architecture"]["name"]).kind
-    of_entity = kind.input == "entity" and inputs.entity_size is not None
-    size = inputs.entity_size if of_entity else inputs.output_size
+    of_entity = inputs.entity_size if kind.input == "entity" else None
+    size = inputs.output_size if of_entity is None else of_entity
     fed_size = inputs.fed_size if kind.output == "sequence" else None
     architecture = build_architecture(config["architecture"], size, kernel, fed_size)
     head = task.head(task.config, encoding, architecture.output_size, config["loss"])
