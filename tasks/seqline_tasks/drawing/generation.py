@@ -17,7 +17,6 @@ from seqline_tasks.drawing.strokes import Line, Points, read_points, spelled_poi
 from seqline_tasks.drawing.svg import svg_of
 from seqline_tasks.heads.strokes import DOWN, END
 
-
 SHEET = 24
 
 
