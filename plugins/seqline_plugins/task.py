@@ -291,6 +291,7 @@ class Task(ABC):
     decodes    whether it generates sequences (metrics such as BLEU need that)
     generation how it makes sequences from nothing or a beginning, for `seqline generate`
     online     is an option of its `Config` if it can be asked to work without look-ahead
+    foretells  whether an aligned output is a later input: then nothing may look ahead
     """
 
     Config: ClassVar[type] = NoOptions
@@ -298,6 +299,7 @@ class Task(ABC):
     metrics: ClassVar[tuple[Metric, ...]]
     primary: ClassVar[str]
     decodes: ClassVar[bool] = False
+    foretells: ClassVar[bool] = False
 
     source: ClassVar[type[Source]]
     encoding: ClassVar[type[Encoding]]

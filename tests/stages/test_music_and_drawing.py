@@ -118,6 +118,11 @@ def test_a_model_that_reads_backward_cannot_be_online(tmp_path: Path) -> None:
         compose(music(tmp_path, ["architecture=many_to_many"], "task.online=true"))
 
 
+def test_a_model_that_reads_backward_may_not_tell_what_comes_next(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"tells what comes next.*bidirectional=false"):
+        compose(music(tmp_path, ["architecture=many_to_many"]))
+
+
 def test_a_line_of_chords_is_gone_on_with(told: dict[str, StageResult]) -> None:
     predictor = load_export(told["export"].folder)
     (line,) = predictor.predict_text(["C3 E4 G4 | F3 F4 A4 | G3 D4 B4"], "input").splitlines()

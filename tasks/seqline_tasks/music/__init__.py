@@ -35,6 +35,7 @@ class Music(Task):
     kinds = (Kind("sequence", "aligned"), Kind("entity", "sequence"))
     metrics = (Metric("nll", "lower"), Metric("accuracy"))
     primary = "nll"
+    foretells = True
 
     source = MusicSource
     encoding = MusicEncoding

@@ -56,11 +56,12 @@ class MusicEncoding(Encoding):
 
     def encode(self, examples: Sequence[Example]) -> EncodedMusic:
         """Return pieces in numbers."""
-        return EncodedMusic({"frames": [roll_of(one["frames"]).astype(int) for one in examples]})
+        rolls = (roll_of(one["frames"]).astype(np.uint8) for one in examples)
+        return EncodedMusic({"packed": [np.packbits(roll, axis=1) for roll in rolls]})
 
 
 class EncodedMusic(Rows):
-    """A row a piece: its piano roll."""
+    """A row a piece: its piano roll, eight keys to a byte."""
 
     timed = ("frames", "next", "step")
 
@@ -71,7 +72,8 @@ class EncodedMusic(Rows):
         sounds; step (B, T), which of PADDING, TOLD and LAST each is.
         """
         batch = super().batch(rows)
-        frames = batch["frames"].float()
+        packed = batch["packed"].numpy().astype(np.uint8)
+        frames = torch.from_numpy(np.unpackbits(packed, axis=-1)).float()
         after = torch.cat([frames[:, 1:], torch.zeros_like(frames[:, :1])], dim=1)
         left = batch["lengths"].unsqueeze(-1) - torch.arange(frames.shape[1])
         step = torch.where(left > 1, TOLD, torch.where(left == 1, LAST, PADDING))
