@@ -13,11 +13,13 @@ from concurrent.futures import Future
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 from prefect import flow, get_client, tags, task
 from prefect.artifacts import create_link_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.context import FlowRunContext
+from prefect.flow_engine import run_flow_sync
 from prefect.runtime import flow_run, task_run
 from prefect.settings import PREFECT_API_URL
 from prefect.utilities.urls import url_for
@@ -28,6 +30,7 @@ from seqline.home import open_home, quiet_environment
 from seqline.reporter import Reporter, SilentReporter
 from seqline.runs.attempt import Attempt
 from seqline.runs.claim import claim
+from seqline.runs.record import RunRecord
 from seqline.services.address import check_tracking
 from seqline.services.trouble import passes
 from seqline.services.ui import tracking_pages
@@ -325,12 +328,18 @@ def _leave_artifacts(report: RunReport) -> None:
 
 
 def run_pipeline(
-    attempt: Attempt, *, reporter: Reporter, tracking: Tracking, lasting_server: bool = True
+    attempt: Attempt,
+    *,
+    reporter: Reporter,
+    tracking: Tracking,
+    lasting_server: bool = True,
+    task_run: str | None = None,
 ) -> RunReport:
     """Run the pipeline for a run that this process holds, on this thread; return what it leaves.
 
     Prefect's server is expected at `PREFECT_API_URL` (see `seqline.launch`); one that is not
-    `lasting_server` is gone after the run, and no links are made to it.
+    `lasting_server` is gone after the run, and no links are made to it. A sweep's child is the
+    work of a `task_run`.
     """
     record = attempt.record
     settle_prefect(attempt.home, str(PREFECT_API_URL.value()))
@@ -339,13 +348,20 @@ def run_pipeline(
     token = _session.set(Session(attempt, reporter, tracking, lasting_server))
     try:
         with tags(record.tag):
-            result = pipeline(
-                task=record.config["task"]["name"],
-                architecture=record.config["architecture"]["name"],
-                cell=record.config["cell"]["name"],
-                seed=record.config["trainer"]["seed"],
-                overrides=record.overrides,
-            )
+            result = _call(record, task_run)
     finally:
         _session.reset(token)
     return _reports.pop(result["run_id"])
+
+
+def _call(record: RunRecord, task_run: str | None) -> dict[str, Any]:
+    """Call the flow; as a child of the task run, where there is one."""
+    parameters = {part: record.config[part]["name"] for part in ("task", "architecture", "cell")}
+    parameters |= {"seed": record.config["trainer"]["seed"], "overrides": record.overrides}
+    if task_run is None:
+        return pipeline(**parameters)
+    with get_client(sync_client=True) as client:
+        made = client.create_flow_run(
+            pipeline, parameters=parameters, tags=[record.tag], parent_task_run_id=UUID(task_run)
+        )
+    return run_flow_sync(pipeline, flow_run=made, parameters=parameters)

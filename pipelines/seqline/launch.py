@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from seqline.home import Home, refuse_full_disk
@@ -20,7 +21,15 @@ if TYPE_CHECKING:
     from seqline.flow import RunReport
 
 
-def launch(attempt: Attempt, reporter: Reporter) -> RunReport:
+@dataclass(frozen=True)
+class Parent:
+    """The task run in Prefect whose work a run is, of a sweep on a server that lasts or not."""
+
+    task_run: str
+    lasting: bool
+
+
+def launch(attempt: Attempt, reporter: Reporter, parent: Parent | None = None) -> RunReport:
     """Run the pipeline with a Prefect server at hand; return what the run leaves.
 
     The server is the one `PREFECT_API_URL` names, else that of `seqline ui` if it is up, else a
@@ -28,7 +37,7 @@ def launch(attempt: Attempt, reporter: Reporter) -> RunReport:
     """
     check_tracking()
     check_prefect()
-    with _prefect_api(attempt.home) as server:
+    with prefect_api(attempt.home) as server:
         tracking = Tracking(attempt, reporter)
         from seqline.flow import run_pipeline  # after the address is known, which Prefect reads
 
@@ -38,7 +47,11 @@ def launch(attempt: Attempt, reporter: Reporter) -> RunReport:
 
         try:
             return run_pipeline(
-                attempt, reporter=reporter, tracking=tracking, lasting_server=server is None
+                attempt,
+                reporter=reporter,
+                tracking=tracking,
+                lasting_server=server is None if parent is None else parent.lasting,
+                task_run=parent.task_run if parent is not None else None,
             )
         except httpx.HTTPError as error:
             refuse_full_disk(attempt.home.path)
@@ -51,7 +64,8 @@ def launch(attempt: Attempt, reporter: Reporter) -> RunReport:
 
 
 @contextlib.contextmanager
-def _prefect_api(home: Home) -> Iterator[TemporaryServer | None]:
+def prefect_api(home: Home) -> Iterator[TemporaryServer | None]:
+    """Have `PREFECT_API_URL` name a server; gives the temporary one, None for one that lasts."""
     if os.environ.get("PREFECT_API_URL"):
         yield None
         return

@@ -85,6 +85,66 @@ def run(
 
 
 @app.command()
+def sweep(
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="KEY=VALUE,VALUE",
+            help="What to vary: cell=rnn,lstm,gru trainer.seed=0,1,2 sweep.parallel=2",
+            autocompletion=complete_override,
+        ),
+    ] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Begin anew, also where the sweep is finished.")
+    ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Run more than 1,000 combinations without asking.")
+    ] = False,
+    cfg: Annotated[
+        bool, typer.Option("--cfg", help="Print every child's overrides and stop.")
+    ] = False,
+    traceback: Traceback = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Run many as one: a run for each combination of values, and a table of them.
+
+    The same command again goes on with the children that are missing.
+    """
+    with reported(traceback, as_json), undisturbed():
+        from seqline.cli.sweep import sweep as command
+
+        command(overrides or [], fresh=fresh, yes=yes, cfg=cfg, quiet=quiet, as_json=as_json)
+
+
+@app.command()
+def compare(
+    filters: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="FILTER", help="Which runs: cell=lstm,gru trainer.lr<=0.01 sweep=KEY"
+        ),
+    ] = None,
+    uri: Annotated[
+        str | None, typer.Option("--uri", help="MLflow's store; that of the runs if absent.")
+    ] = None,
+    csv: Annotated[
+        Path | None, typer.Option("--csv", help="Write it to a file as CSV, - prints it.")
+    ] = None,
+    markdown: Annotated[
+        Path | None, typer.Option("--md", help="Write it to a file in Markdown, - prints it.")
+    ] = None,
+    traceback: Traceback = False,
+    as_json: Json = False,
+) -> None:
+    """Compare finished runs: a row a model, its mean over seeds beside the baseline."""
+    with reported(traceback, as_json), undisturbed():
+        from seqline.cli.compare import compare as command
+
+        command(filters or [], uri=uri, csv=csv, markdown=markdown, as_json=as_json)
+
+
+@app.command()
 def resume(
     run: Annotated[
         str | None,

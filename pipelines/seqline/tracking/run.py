@@ -29,6 +29,8 @@ AT_ONCE = 100
 """Parameters or tags in one request, MLflow's own limit."""
 KEY = "seqline.run"
 """The tag that holds the key of the run's record."""
+SWEEP = "sweep"
+"""The tag that a sweep's runs have in common."""
 Config = Mapping[str, Any]
 
 
@@ -49,9 +51,11 @@ class TrackedRun:
             self.client, self.home, tracking["experiment"] or self.config["task"]["name"]
         )
         attempt.note(experiment=self.experiment)
-        name = tracking["run_name"] or run_name(self.config)
+        name = attempt.record.title or tracking["run_name"] or run_name(self.config)
         self._headline = name
-        first = {"mlflow.user": _user(), KEY: attempt.record.key, **_tags(self.config), **tags}
+        first = {"mlflow.user": user(), KEY: attempt.record.key, **_tags(self.config), **tags}
+        if attempt.record.sweep is not None and attempt.record.parent is not None:
+            first |= {SWEEP: attempt.record.sweep, "mlflow.parentRunId": attempt.record.parent}
         before = attempt.record.run_id
         if before is None and attempt.number > 1:
             before = run_of_key(client, self.experiment, attempt.record.key)
@@ -214,6 +218,11 @@ def run_name(config: Config) -> str:
     return f"{config['cell']['name']} {config['architecture']['name']}, seed {seed}"
 
 
+def as_parameter(key: str) -> str:
+    """Return an override's key as a name that every store can hold: no "@"."""
+    return key.replace("@", " at ")
+
+
 def flatten(config: Config, prefix: str = "") -> dict[str, str]:
     """Return nested values under dotted keys, as text that MLflow can hold."""
     flat: dict[str, str] = {}
@@ -229,7 +238,8 @@ def _short(text: str) -> str:
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 
-def _user() -> str:
+def user() -> str:
+    """Return whose process this is."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user may have no name
