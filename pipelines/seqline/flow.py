@@ -22,15 +22,18 @@ from prefect.context import FlowRunContext
 from prefect.flow_engine import run_flow_sync
 from prefect.runtime import flow_run, task_run
 from prefect.settings import PREFECT_API_URL
+from prefect.states import Cancelled, State
 from prefect.utilities.urls import url_for
 
 from seqline import stages
 from seqline.config.compose import compose
 from seqline.home import open_home, quiet_environment
 from seqline.reporter import Reporter, SilentReporter
+from seqline.retraining import settle_champion
 from seqline.runs.attempt import Attempt
 from seqline.runs.claim import claim
 from seqline.runs.record import RunRecord
+from seqline.schedules.policy import missed, policy
 from seqline.services.address import check_tracking
 from seqline.services.trouble import passes
 from seqline.services.ui import tracking_pages
@@ -184,25 +187,41 @@ def pipeline(
     cell: str = "lstm",
     seed: int = 0,
     overrides: list[str] | None = None,
-) -> dict[str, Any]:
+) -> dict[str, Any] | State:
     """Run the pipeline: data in, exported model out, the run in MLflow.
 
     The parameters are those of `seqline run`; `overrides` are any others, "trainer.lr=0.002".
+    A scheduled run that was missed ends as the schedule's policy says.
     """
     session = _session.get(None)
     if session is not None:
         return _run(session)
     quiet_environment()
+    apart, skipped = _scheduled()
+    if skipped is not None:
+        return Cancelled(name="Skipped", message=skipped)
     chosen = [f"task={task}", f"architecture={architecture}", f"cell={cell}"]
     config = compose([*chosen, f"trainer.seed={seed}", *(overrides or [])])
     check_tracking()
-    with claim(config, open_home(), SilentReporter(), overrides=overrides or []).held() as attempt:
+    found = claim(config, open_home(), SilentReporter(), overrides=overrides or [], apart=apart)
+    with found.held() as attempt:
         settle_prefect(attempt.home, str(PREFECT_API_URL.value()))
         token = _session.set(Session(attempt, SilentReporter(), Tracking(attempt)))
         try:
             return _run(_session.get())
         finally:
             _session.reset(token)
+
+
+def _scheduled() -> tuple[str | None, str | None]:
+    """Return what sets a scheduled run apart from its twins, and why it is not to be run."""
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None:
+        return None, None
+    own = context.flow_run
+    with get_client(sync_client=True) as client:
+        skipped = missed(own, client)
+    return (str(own.id) if policy(own.tags, "overlap") == "allow" else None), skipped
 
 
 def _run(session: Session) -> dict[str, Any]:
@@ -227,9 +246,12 @@ def _run(session: Session) -> dict[str, Any]:
         registered = tracking.later(lambda run: run.log_export(at["export"], example))
         for done in (*logged, registered):
             done.result()
+        made = registered.result()
+        if made is not None and session.config["tracking"]["promote"] == "better":
+            settle_champion(tracking, session.attempt.home, made, at, session.reporter)
         run = tracking.later(lambda run: run).result()
     session.attempt.note(status="finished")
-    report = _report(session, run, registered.result())
+    report = _report(session, run, made)
     _leave_artifacts(report)
     _reports[report.run_id] = report
     return {"run_id": report.run_id, "export": report.export, "metrics": report.metrics}

@@ -12,8 +12,8 @@ from seqline.home import Home, refuse_full_disk
 from seqline.reporter import Reporter
 from seqline.runs.attempt import Attempt
 from seqline.services.address import check_prefect, check_tracking
+from seqline.services.lasting import lasting_prefect
 from seqline.services.prefect_server import TemporaryServer, temporary_server
-from seqline.services.ui import running_ui
 from seqline.tracking.background import Tracking
 from seqline_plugins.errors import ServiceError
 
@@ -32,8 +32,9 @@ class Parent:
 def launch(attempt: Attempt, reporter: Reporter, parent: Parent | None = None) -> RunReport:
     """Run the pipeline with a Prefect server at hand; return what the run leaves.
 
-    The server is the one `PREFECT_API_URL` names, else that of `seqline ui` if it is up, else a
-    temporary one. Raises `ServiceError` before any work when an address does not answer.
+    The server is the one `PREFECT_API_URL` names, else that of `seqline ui` or `seqline serve` if
+    one is up, else a temporary one. Raises `ServiceError` before any work when an address does
+    not answer.
     """
     check_tracking()
     check_prefect()
@@ -69,10 +70,10 @@ def prefect_api(home: Home) -> Iterator[TemporaryServer | None]:
     if os.environ.get("PREFECT_API_URL"):
         yield None
         return
-    up = running_ui(home)
+    up = lasting_prefect(home)
     try:
         if up is not None:
-            os.environ["PREFECT_API_URL"] = up.prefect + "/api"
+            os.environ["PREFECT_API_URL"] = up + "/api"
             yield None
         else:
             with temporary_server(home) as server:

@@ -37,14 +37,16 @@ def claim(
     fresh: bool = False,
     overrides: Sequence[str] = (),
     child: InSweep | None = None,
+    apart: str | None = None,
 ) -> Attempt:
     """Return the attempt that this command is: at its interrupted twin, or at a new run.
 
     A twin has the same configuration and tracking store, and is in the same sweep. One
     whose plugins or data have changed since is let be, and so are all with `fresh`.
-    Raises `UserError` for a twin that is running.
+    A run that is to have no twins is named by what sets it `apart`. Raises `UserError` for a twin
+    that is running.
     """
-    identity = identity_of(config, home, child.sweep if child is not None else None)
+    identity = identity_of(config, home, child.sweep if child is not None else apart)
     with _one_at_a_time(home):
         twins = [one for one in records(home, unfinished=True) if one.identity == identity]
         for twin in sorted(twins, key=_age, reverse=True):
@@ -73,10 +75,10 @@ def claim(
         return attempt
 
 
-def identity_of(config: Mapping[str, Any], home: Home, sweep: str | None = None) -> str:
-    """Return what a run has in common with its twins."""
-    apart = {"sweep": sweep} if sweep is not None else {}
-    return digest_of({"config": config, "tracking": tracking_name(home), **apart})
+def identity_of(config: Mapping[str, Any], home: Home, apart: str | None = None) -> str:
+    """Return what a run has in common with its twins; a sweep's key sets its children apart."""
+    more = {"apart": apart} if apart is not None else {}
+    return digest_of({"config": config, "tracking": tracking_name(home), **more})
 
 
 def reclaim(
