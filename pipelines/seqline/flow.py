@@ -11,12 +11,11 @@ import socket
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
 from prefect import flow, get_client, tags, task
-from prefect.artifacts import create_link_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.context import FlowRunContext
 from prefect.flow_engine import run_flow_sync
@@ -26,6 +25,7 @@ from prefect.states import Cancelled, State
 from prefect.utilities.urls import url_for
 
 from seqline import stages
+from seqline.artifacts import TrainingOnPage, leave_result
 from seqline.config.compose import compose
 from seqline.home import open_home, quiet_environment
 from seqline.reporter import Reporter, SilentReporter
@@ -147,11 +147,11 @@ def train(prepared: str) -> str:
     """Train the model on the prepared data; return the folder's digest."""
     session = _session.get()
     attempt = session.attempt
-    watchers = Watchers(
-        session.reporter, attempt.checkpoints, session.tracking.put, attempt.points.time_of
-    )
+    reporter = TrainingOnPage(session.reporter)
+    watchers = Watchers(reporter, attempt.checkpoints, session.tracking.put, attempt.points.time_of)
     of = session.results
-    result = stages.train(session.config, session.workspace, of["prepare"], watchers)
+    workspace = replace(session.workspace, reporter=reporter)
+    result = stages.train(session.config, workspace, of["prepare"], watchers)
     return _done(session, result)
 
 
@@ -252,7 +252,7 @@ def _run(session: Session) -> dict[str, Any]:
         run = tracking.later(lambda run: run).result()
     session.attempt.note(status="finished")
     report = _report(session, run, made)
-    _leave_artifacts(report)
+    leave_result(report.metrics, report.baseline, report.mlflow_page)
     _reports[report.run_id] = report
     return {"run_id": report.run_id, "export": report.export, "metrics": report.metrics}
 
@@ -336,17 +336,6 @@ def _report(session: Session, run: TrackedRun, registered: str | None) -> RunRep
         minutes=read_json(at["train"].folder / "summary.json")["minutes"],
         mlflow_page=pages + run.page if pages is not None else None,
     )
-
-
-def _leave_artifacts(report: RunReport) -> None:
-    """Leave a table of the result, and a link to the MLflow run, on the flow run's page."""
-    rows = [
-        {"metric": name, "test": round(value, 4), "baseline": report.baseline.get(name, "")}
-        for name, value in report.metrics.items()
-    ]
-    create_table_artifact(key="result", table=rows, description="Figures on the test split")
-    if report.mlflow_page is not None:
-        create_link_artifact(key="mlflow-run", link=report.mlflow_page, link_text="MLflow run")
 
 
 def run_pipeline(

@@ -53,10 +53,10 @@ def schedule(
         config = compose(words)
         data_fingerprint(config)
     quiet_environment()
+    home = open_home()
     from seqline.schedules.cron import check_cron, own_zone
 
     due = check_cron(cron, zone or own_zone())
-    home = open_home()
     url = _server(home)
     from seqline.schedules.deployment import (
         find_schedule,

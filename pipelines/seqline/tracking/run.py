@@ -6,7 +6,7 @@ import getpass
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,10 @@ KEY = "seqline.run"
 """The tag that holds the key of the run's record."""
 SWEEP = "sweep"
 """The tag that a sweep's runs have in common."""
+TELLING = ("architecture.", "cell.", "trainer.", "task.", "loss.", "decode.")
+"""Sections whose options tell one run from another; those in `UNTOLD` do not."""
+UNTOLD = ("trainer.seed", "trainer.threads", "trainer.device", "trainer.checkpoint_minutes")
+MOST_NAMED = 3
 Config = Mapping[str, Any]
 
 
@@ -51,7 +55,11 @@ class TrackedRun:
             self.client, self.home, tracking["experiment"] or self.config["task"]["name"]
         )
         attempt.note(experiment=self.experiment)
-        name = attempt.record.title or tracking["run_name"] or run_name(self.config)
+        name = (
+            attempt.record.title
+            or tracking["run_name"]
+            or run_name(self.config, attempt.record.overrides)
+        )
         self._headline = name
         first = {"mlflow.user": user(), KEY: attempt.record.key, **_tags(self.config), **tags}
         if attempt.record.sweep is not None and attempt.record.parent is not None:
@@ -212,10 +220,20 @@ def history_of(trained: StageResult) -> Iterator[tuple[int, int, dict[str, float
             yield point["step"], point["timestamp_ms"], point["metrics"]
 
 
-def run_name(config: Config) -> str:
-    """Return a name that says what the run is: "lstm many_to_many, seed 0"."""
+def run_name(config: Config, overrides: Sequence[str] = ()) -> str:
+    """Return a name that says what the run is: "lstm many_to_many, lr 0.01, seed 0".
+
+    Of what was asked for, at most three options of the model and its training are named.
+    """
+    asked = (text.partition("=") for text in overrides)
+    named = [
+        f"{key.rpartition('.')[2]} {value}"
+        for key, _, value in asked
+        if key.startswith(TELLING) and key not in UNTOLD and len(value) <= 20
+    ]
     seed = config["trainer"]["seed"]
-    return f"{config['cell']['name']} {config['architecture']['name']}, seed {seed}"
+    model = f"{config['cell']['name']} {config['architecture']['name']}"
+    return ", ".join([model, *named[:MOST_NAMED], f"seed {seed}"])
 
 
 def as_parameter(key: str) -> str:
