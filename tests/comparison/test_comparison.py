@@ -100,7 +100,7 @@ def test_the_table_as_csv_and_markdown() -> None:
         ("gru", "0.8", ""),
         ("lstm", "0.7", ""),
     ]
-    assert "| gru |  | accuracy | **0.8000** |" in as_markdown(rows)
+    assert "| gru | accuracy | **0.8000** |" in as_markdown(rows)
 
 
 def test_what_all_rows_share_stands_above_the_table() -> None:

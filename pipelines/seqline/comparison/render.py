@@ -71,14 +71,16 @@ def show(rows: Sequence[Row], console: Console) -> None:
 
 
 def as_markdown(rows: Sequence[Row]) -> str:
-    """Return the table in Markdown, the best row of each task in bold."""
-    rule = ["---"] * LEFT + ["--:"] * (len(COLUMNS) - LEFT)
-    lines = [f"| {' | '.join(COLUMNS)} |", f"|{'|'.join(rule)}|"]
-    for row, line in zip(rows, cells_of(rows), strict=True):
+    """Return the table in Markdown, the best of each task in bold, no column that is empty."""
+    texts = list(cells_of(rows))
+    kept = [place for place in range(len(COLUMNS)) if any(line[place] for line in texts)]
+    rule = ["---" if place < LEFT else "--:" for place in kept]
+    lines = [f"| {' | '.join(COLUMNS[place] for place in kept)} |", f"|{'|'.join(rule)}|"]
+    for row, line in zip(rows, texts, strict=True):
         shown = [text.replace("|", "\\|") for text in line]
         if row.best:
             shown[LEFT] = f"**{shown[LEFT]}**"
-        lines.append(f"| {' | '.join(shown)} |")
+        lines.append(f"| {' | '.join(shown[place] for place in kept)} |")
     return "\n".join(lines) + "\n"
 
 

@@ -116,14 +116,14 @@ def make_schedule(
 
 def stored_overrides(config: Mapping[str, Any], overrides: Sequence[str]) -> list[str]:
     """Return the overrides that are no parameters, what they name on the disk absolute."""
-    kept = [text for text in overrides if text.partition("=")[0] not in NAMED]
-    for key in FILES:
-        value = config["data"].get(key)
-        if value is not None:
-            kept.append(f"data.{key}={_quoted(_absolute(value))}")
-    repo = config["data"].get("repo")
+    data = config["data"]
+    places = {f"data.{key}": data[key] for key in FILES if data.get(key) is not None}
+    repo = data.get("repo")
     if isinstance(repo, str) and Path(repo).is_dir():
-        kept.append(f"data.repo={_quoted(_absolute(repo))}")
+        places["data.repo"] = repo
+    left_out = {*NAMED, *places}
+    kept = [text for text in overrides if text.partition("=")[0] not in left_out]
+    kept += [f"{key}={_quoted(_absolute(value))}" for key, value in places.items()]
     if not any(text.startswith("tracking.promote=") for text in kept):
         kept.append("tracking.promote=better")
     return kept
