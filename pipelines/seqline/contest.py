@@ -126,7 +126,7 @@ def compare(
         first, second = (one.score(rows) for one in pair)
         not_better += sign * (first - second) <= 0
         draws += 1
-    return Verdict(metric, *figures, draws, not_better / draws, len(examples))
+    return Verdict(metric, figures[0], figures[1], draws, not_better / draws, len(examples))
 
 
 def _stacked(said: Sequence[Tensor], batch: Mapping[str, Any], decodes: bool) -> Tensor:

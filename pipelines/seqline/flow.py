@@ -17,11 +17,12 @@ from uuid import UUID
 
 from prefect import flow, get_client, tags, task
 from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
 from prefect.flow_engine import run_flow_sync
 from prefect.runtime import flow_run, task_run
 from prefect.settings import PREFECT_API_URL
-from prefect.states import Cancelled, State
+from prefect.states import Cancelled
 from prefect.utilities.urls import url_for
 
 from seqline import stages
@@ -369,9 +370,15 @@ def _call(record: RunRecord, task_run: str | None) -> dict[str, Any]:
     parameters = {part: record.config[part]["name"] for part in ("task", "architecture", "cell")}
     parameters |= {"seed": record.config["trainer"]["seed"], "overrides": record.overrides}
     if task_run is None:
-        return pipeline(**parameters)
+        return _result(pipeline(**parameters))
     with get_client(sync_client=True) as client:
         made = client.create_flow_run(
             pipeline, parameters=parameters, tags=[record.tag], parent_task_run_id=UUID(task_run)
         )
-    return run_flow_sync(pipeline, flow_run=made, parameters=parameters)
+    return _result(run_flow_sync(pipeline, flow_run=made, parameters=parameters))
+
+
+def _result(returned: Any) -> dict[str, Any]:
+    """Return what a run that was not skipped gives; only those of a schedule are."""
+    assert isinstance(returned, dict)
+    return returned

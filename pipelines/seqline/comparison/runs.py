@@ -7,7 +7,7 @@ import operator
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from seqline_plugins.errors import UserError, nearest
 
@@ -64,7 +64,7 @@ def read_runs(client: MlflowClient, where: str = "") -> list[FinishedRun]:
     if not experiments:
         return []
 
-    def search(max_results: int, page_token: str | None) -> Sequence[object]:
+    def search(max_results: int, page_token: str | None) -> Any:
         return client.search_runs(
             experiments, finished, max_results=max_results, page_token=page_token
         )
@@ -85,7 +85,7 @@ def read_runs(client: MlflowClient, where: str = "") -> list[FinishedRun]:
     return found
 
 
-def _pages(search: Callable[..., object]) -> Iterator[object]:
+def _pages(search: Callable[..., Any]) -> Iterator[Any]:
     token = None
     while True:
         page = search(max_results=AT_ONCE, page_token=token)

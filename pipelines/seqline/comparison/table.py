@@ -133,19 +133,24 @@ def _row(runs: Sequence[FinishedRun], settings: str) -> Row:
         values = [run.metrics[key] for run in runs if key in run.metrics]
         return statistics.fmean(values) if values else math.nan
 
+    task, architecture, cell = (
+        str(first.value(kind) or "") for kind in ("task", "architecture", "cell")
+    )
     return Row(
-        *(str(first.value(kind) or "") for kind in ("task", "architecture", "cell")),
-        settings,
-        len(runs),
-        first.tags.get("primary_metric", "primary"),
-        first.tags.get("primary_direction", "higher"),
-        mean,
-        half,
-        statistics.fmean(beside) if beside else None,
-        middle("model/parameters"),
-        middle("throughput/tokens_per_second"),
-        middle("train/minutes"),
-        tuple(run.run_id for run in runs),
+        task=task,
+        architecture=architecture,
+        cell=cell,
+        settings=settings,
+        seeds=len(runs),
+        metric=first.tags.get("primary_metric", "primary"),
+        direction=first.tags.get("primary_direction", "higher"),
+        primary=mean,
+        interval=half,
+        baseline=statistics.fmean(beside) if beside else None,
+        parameters=middle("model/parameters"),
+        tokens_per_second=middle("throughput/tokens_per_second"),
+        minutes=middle("train/minutes"),
+        runs=tuple(run.run_id for run in runs),
     )
 
 

@@ -68,9 +68,10 @@ def _newer(flow_run: Any, client: Any, now: datetime) -> bool:
     )
 
     due = flow_run.expected_start_time
+    until: Any = now
     later = FlowRunFilter(
         deployment_id=FlowRunFilterDeploymentId(any_=[flow_run.deployment_id]),
-        expected_start_time=FlowRunFilterExpectedStartTime(after_=due, before_=now),
+        expected_start_time=FlowRunFilterExpectedStartTime(after_=due, before_=until),
     )
     others = client.read_flow_runs(flow_run_filter=later)
     return any(one.expected_start_time > due for one in others)

@@ -29,7 +29,8 @@ def check_children(space: Space, settings: Settings) -> list[Config]:
     Raises `UserError`, naming the child, for one that does not compose, and for data that are
     not there.
     """
-    configs, seen = [], set()
+    configs: list[Config] = []
+    seen = set()
     for values in _looked_at(space):
         try:
             config = compose(overrides_of(values))
