@@ -39,5 +39,5 @@ def test_the_champion_is_promoted_and_rolled_back_step_by_step(client: MlflowCli
 def test_unknown_models_and_versions_are_named(client: MlflowClient) -> None:
     with pytest.raises(UserError, match="Did you mean 'pos_tagging'"):
         promote(client, "pos_taging", None)
-    with pytest.raises(UserError, match="has no version 7. Versions: 1, 2, 3"):
+    with pytest.raises(UserError, match="has no version 7"):
         promote(client, "pos_tagging", "7")
