@@ -106,9 +106,16 @@ class Contestant:
 
 
 def compare(
-    new: Path, old: Path, examples: Sequence[Example], metric: str, direction: str, seed: int = 0
+    new: Path,
+    old: Path,
+    examples: Sequence[Example],
+    metric: str,
+    direction: str,
+    *,
+    seed: int = 0,
+    most: int = DRAWS,
 ) -> Verdict:
-    """Return the verdict over two exported models.
+    """Return the verdict over two exported models, after at most so many draws.
 
     Raises `UserError` for an export that cannot be used, and where the examples cannot be drawn
     from: fewer than two, or of a task whose test split is one running text.
@@ -121,7 +128,7 @@ def compare(
     sign = 1.0 if direction == "higher" else -1.0
     generator = np.random.default_rng(seed)
     end, not_better, draws = time.monotonic() + SECONDS, 0, 0
-    while draws < DRAWS and (draws < LEAST or time.monotonic() < end):
+    while draws < most and (draws < LEAST or time.monotonic() < end):
         rows = generator.integers(0, len(examples), len(examples)).tolist()
         first, second = (one.score(rows) for one in pair)
         not_better += sign * (first - second) <= 0

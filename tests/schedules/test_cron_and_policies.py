@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -73,7 +74,7 @@ def asked(
 ) -> str | None:
     run = SimpleNamespace(
         id="run",
-        deployment_id="deployment",
+        deployment_id=uuid4(),
         tags=tags_of("skip", catch_up),
         auto_scheduled=auto,
         expected_start_time=NOW - timedelta(seconds=late),

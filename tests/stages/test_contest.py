@@ -47,7 +47,7 @@ def test_a_contestants_score_is_the_evaluations(
 
 
 def test_a_model_is_not_better_than_itself(export: Path, examples: list[dict[str, Any]]) -> None:
-    verdict = compare(export, export, examples, "accuracy", "higher")
+    verdict = compare(export, export, examples, "accuracy", "higher", most=100)
     assert verdict.chance == 1.0 and not verdict.better
 
 
@@ -55,8 +55,8 @@ def test_the_better_one_wins_whichever_direction_is_better(
     export: Path, examples: list[dict[str, Any]], tmp_path: Path
 ) -> None:
     worse = broken(export, tmp_path)
-    verdict = compare(export, worse, examples, "accuracy", "higher")
+    verdict = compare(export, worse, examples, "accuracy", "higher", most=100)
     assert verdict.new > verdict.old
     assert verdict.better and verdict.chance <= 0.05
-    assert not compare(worse, export, examples, "accuracy", "higher").better
-    assert compare(worse, export, examples, "accuracy", "lower").better
+    assert not compare(worse, export, examples, "accuracy", "higher", most=100).better
+    assert compare(worse, export, examples, "accuracy", "lower", most=100).better

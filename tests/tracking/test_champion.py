@@ -23,7 +23,9 @@ def client(home_folder: Path) -> MlflowClient:
     return client
 
 
-def test_the_champion_is_promoted_and_rolled_back_step_by_step(client: MlflowClient) -> None:
+def test_the_champion_is_promoted_and_rolled_back_step_by_step_and_what_is_unknown_is_named(
+    client: MlflowClient,
+) -> None:
     assert champion(client, "pos_tagging") is None
     assert promote(client, "pos_tagging", "1") == ("1", None)
     assert crown(client, "pos_tagging", "2", "better") == "1"
@@ -35,8 +37,6 @@ def test_the_champion_is_promoted_and_rolled_back_step_by_step(client: MlflowCli
     with pytest.raises(UserError, match="no champion before the present one"):
         rollback(client, "pos_tagging")
 
-
-def test_unknown_models_and_versions_are_named(client: MlflowClient) -> None:
     with pytest.raises(UserError, match="Did you mean 'pos_tagging'"):
         promote(client, "pos_taging", None)
     with pytest.raises(UserError, match="has no version 7"):
