@@ -32,6 +32,17 @@ def test_a_size_that_a_cell_cannot_have_is_passed_over() -> None:
     assert nearest_size(count, 30 * 30) in (28, 32)
 
 
+def test_few_sizes_are_tried() -> None:
+    tried: list[int] = []
+
+    def count(size: int) -> int:
+        tried.append(size)
+        return 90_000 + 4 * (size * (64 + size) + size)
+
+    assert count(nearest_size(count, count(347))) == count(347)
+    assert len(set(tried)) <= 10
+
+
 def test_models_are_told_apart_by_what_changes_their_parameters() -> None:
     space, _ = read_sweep(["cell=rnn,gru", "trainer.seed=0,1", "task.words.size=8,16"])
     names = {model_of(space, space.values(number)) for number in range(space.size)}

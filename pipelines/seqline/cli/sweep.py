@@ -75,8 +75,13 @@ def sweep(
     if isinstance(found, SweepRecord):
         _show_finished(home, found, as_json)
         return
-    with contextlib.redirect_stdout(sys.stderr), found.held():
-        rows, troubles, size = _go_on(found, space, settings, configs, quiet)
+    try:
+        with contextlib.redirect_stdout(sys.stderr), found.held():
+            rows, troubles, size = _go_on(found, space, settings, configs, quiet)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            f"interrupted; the same command again goes on with sweep {found.record.key}."
+        ) from None
     _show(found.record, rows, troubles, as_json)
     failed = [title for title, one in troubles.items() if one.status == "failed"]
     if failed:

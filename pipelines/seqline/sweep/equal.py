@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
@@ -88,22 +89,34 @@ def solve_sizes(
         if task not in wanted:
             wanted[task], sizes[model] = count(own), own
             continue
-        sizes[model] = nearest_size(count, wanted[task])
+        sizes[model] = nearest_size(count, wanted[task], own)
     return sizes
 
 
-def nearest_size(count: Callable[[int], int], wanted: int) -> int:
+def nearest_size(count: Callable[[int], int], wanted: int, start: int = 64) -> int:
     """Return the hidden size whose number of parameters, which grows with it, is nearest.
 
-    `count` raises `UserError` for a size that the model cannot have.
+    A number of parameters is nearly a power of the size, so the next guess is where a line
+    through the last two, in logarithms, says. `count` raises `UserError` for a size that the
+    model cannot have.
     """
-    low, high = 1, 2
-    while high < LARGEST and _count_near(count, high)[1] < wanted:
-        low, high = high, high * 2
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if _count_near(count, middle)[1] < wanted else (low, middle)
-    tried = [_count_near(count, size) for size in (low, high)]
+    low, high = 0, LARGEST  # `low` has too few, `high` enough
+    size, before = max(1, start), (0.0, 0.0)
+    power = 1.5
+    for step in range(4 * LARGEST.bit_length()):
+        if high - low <= 1:
+            break
+        found = _count_near(count, size)[1]
+        low, high = (max(low, size), high) if found < wanted else (low, min(high, size))
+        here = (math.log(size), math.log(max(1, found)))
+        if step and here[0] != before[0]:
+            power = min(3.0, max(0.5, (here[1] - before[1]) / (here[0] - before[0])))
+        before = here
+        guess = round(size * (max(1, wanted) / max(1, found)) ** (1 / power))
+        if step > 8:  # it creeps: halve what is left
+            guess = (low + high) // 2
+        size = min(max(guess, low + 1), high - 1)
+    tried = [_count_near(count, size) for size in (max(1, low), high)]
     return min(tried, key=lambda one: abs(one[1] - wanted))[0]
 
 
