@@ -150,9 +150,7 @@ def _parsed(line: str, place: str) -> Example:
     words = line.replace(",", " ").split()
     whole = all(word.isdigit() and int(word) <= BRIGHTEST for word in words)
     if not whole or not words or math.isqrt(len(words)) ** 2 != len(words):
-        raise UserError(
-            f"{place}: found {len(words)} words, expected 64 whole numbers of 0 to 16."
-        )
+        raise UserError(f"{place}: found {len(words)} words, expected 64 whole numbers of 0 to 16.")
     return {"pixels": [int(word) for word in words], "label": None}
 
 

@@ -64,7 +64,9 @@ def _table(report: RunReport, plain: bool) -> Table:
         style = "bold" if name == report.primary else None
         table.add_row(name, f"{value:.4f}", shown, difference, style=style)
     for name in sorted(report.baseline.keys() - report.metrics.keys()):
-        table.add_row(name, "", f"{report.baseline[name]:.4f}", "")  # a second thing to compare with
+        table.add_row(
+            name, "", f"{report.baseline[name]:.4f}", ""
+        )  # a second thing to compare with
     return table
 
 

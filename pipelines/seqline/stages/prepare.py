@@ -50,7 +50,7 @@ def prepare(config: Mapping[str, Any], workspace: Workspace) -> StageResult:
             tokens = int(sum(int(length) for length in encoded.lengths))
             sizes[name] = {"examples": len(examples), "tokens": tokens}
         for name in SCORED:
-            write_json(folder / f"{name}.json", splits[name])
+            write_json(folder / f"{name}.json", list(splits[name]))
         summary = {
             "source": config["data"]["source"],
             "digest": digest_of(fingerprint),

@@ -10,33 +10,23 @@ import numpy as np
 import numpy.typing as npt
 
 Integers = npt.NDArray[np.integer[Any]]
-Numbers = npt.NDArray[Any]
-"""Whole or floating-point numbers: (rows,), or (rows, features)."""
 
 
 @dataclass(frozen=True)
 class Ragged:
-    """`values` of all rows, one after the other; row r is values[offsets[r]:offsets[r + 1]].
+    """`values` of all rows, one after the other; row r is values[offsets[r]:offsets[r + 1]]."""
 
-    A value is a number, or some features (N, F).
-    """
-
-    values: Numbers
+    values: Integers
     offsets: Integers
 
     @classmethod
     def of(cls, rows: Iterable[Sequence[int]]) -> Ragged:
         """Make one from rows of whole numbers."""
         rows = list(rows)
+        offsets = np.zeros(len(rows) + 1, dtype=np.int64)
+        np.cumsum([len(row) for row in rows], out=offsets[1:])
         flat = [value for row in rows for value in row]
-        return cls(np.asarray(flat, dtype=np.int32), _offsets(rows))
-
-    @classmethod
-    def of_arrays(cls, rows: Iterable[Any], dtype: Any = np.float32) -> Ragged:
-        """Make one from rows of numbers (T,), or of features (T, F)."""
-        arrays = [np.asarray(row, dtype=dtype) for row in rows]
-        values = np.concatenate(arrays) if arrays else np.empty(0, dtype=dtype)
-        return cls(values, _offsets(arrays))
+        return cls(np.asarray(flat, dtype=np.int32), offsets)
 
     @classmethod
     def from_arrow(cls, column: Any) -> Ragged:
@@ -44,7 +34,7 @@ class Ragged:
         array = column.combine_chunks()
         if hasattr(array, "chunks"):
             array = array.chunk(0) if array.num_chunks == 1 else array.combine_chunks()
-        return cls(flat_numbers(array.values), array.offsets.to_numpy())
+        return cls(array.values.to_numpy(), array.offsets.to_numpy())
 
     @property
     def lengths(self) -> Integers:
@@ -56,36 +46,13 @@ class Ragged:
         ends = self.offsets[1:]
         return [part.tolist() for part in np.split(self.values, ends)[: len(ends)]]
 
-    def padded(self, rows: Integers, fill: float) -> Numbers:
-        """Return the chosen rows as one array (rows, width, …), padded with `fill`.
-
-        It is as wide as the longest row, of int64 or of what floats the values are.
-        """
-        whole = np.issubdtype(self.values.dtype, np.integer)
-        dtype = np.dtype(np.int64) if whole else self.values.dtype
+    def padded(self, rows: Integers, fill: int) -> Integers:
+        """Return the chosen rows as one matrix, as wide as the longest, padded with `fill`."""
         starts, lengths = self.offsets[rows], self.lengths[rows]
         width = int(lengths.max()) if len(lengths) else 0
-        if not len(self.values):
-            return np.full((len(rows), width, *self.values.shape[1:]), fill, dtype=dtype)
         steps = np.arange(width)
         valid = steps < lengths[:, None]
-        place = np.minimum(starts[:, None] + steps, len(self.values) - 1)
-        valid = valid.reshape(*valid.shape, *[1] * (self.values.ndim - 1))
-        return np.where(valid, self.values[place], fill).astype(dtype)
-
-
-def flat_numbers(array: Any) -> Numbers:
-    """View an Arrow array of numbers, or of lists of one length, as (N,) or (N, F)."""
-    import pyarrow
-
-    if pyarrow.types.is_fixed_size_list(array.type):
-        flat: Numbers = array.flatten().to_numpy()
-        return flat.reshape(-1, array.type.list_size)
-    numbers: Numbers = array.to_numpy()
-    return numbers
-
-
-def _offsets(rows: Sequence[Any]) -> Integers:
-    offsets = np.zeros(len(rows) + 1, dtype=np.int64)
-    np.cumsum([len(row) for row in rows], out=offsets[1:])
-    return offsets
+        place = np.minimum(starts[:, None] + steps, max(len(self.values) - 1, 0))
+        if not len(self.values):
+            return np.full((len(rows), width), fill, dtype=np.int64)
+        return np.where(valid, self.values[place], fill).astype(np.int64)

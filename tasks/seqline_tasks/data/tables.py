@@ -1,35 +1,31 @@
-"""Arrow tables of numbers through `datasets`: written once, read memory-mapped."""
+"""Arrow tables of whole numbers through `datasets`: written once, read memory-mapped."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from seqline_tasks.data.ragged import Numbers, Ragged, flat_numbers
-
-Columns = Mapping[str, Ragged | Numbers]
+from seqline_tasks.data.ragged import Integers, Ragged
 
 
-def save_table(columns: Columns, folder: Path) -> None:
-    """Write columns of equal length; of each row a number, some features, or a list of either."""
+def save_table(columns: Mapping[str, Ragged | Integers], folder: Path) -> None:
+    """Write columns of equal length, each a number or a list of numbers a row."""
     import datasets
-    import pyarrow
 
-    arrays = {}
+    number = datasets.Value("int32")
+    features: dict[str, Any] = {}
+    rows: dict[str, Sequence[Any]] = {}
     for name, column in columns.items():
-        if isinstance(column, Ragged):
-            offsets = pyarrow.array(column.offsets.astype(np.int32))
-            arrays[name] = pyarrow.ListArray.from_arrays(offsets, _array(column.values))
-        else:
-            arrays[name] = _array(column)
+        is_list = isinstance(column, Ragged)
+        features[name] = datasets.List(number) if is_list else number
+        rows[name] = column.rows() if isinstance(column, Ragged) else column.tolist()
     datasets.disable_progress_bars()
-    datasets.Dataset(pyarrow.table(arrays)).save_to_disk(folder)
+    table = datasets.Dataset.from_dict(rows, features=datasets.Features(features))
+    table.save_to_disk(folder)
 
 
-def load_table(folder: Path) -> dict[str, Ragged | Numbers]:
+def load_table(folder: Path) -> dict[str, Ragged | Integers]:
     """Open a table as flat arrays over its memory-mapped file."""
     import datasets
     import pyarrow
@@ -38,24 +34,6 @@ def load_table(folder: Path) -> dict[str, Ragged | Numbers]:
     return {
         field.name: Ragged.from_arrow(table.column(field.name))
         if pyarrow.types.is_list(field.type)
-        else flat_numbers(_one_chunk(table.column(field.name)))
+        else table.column(field.name).to_numpy()
         for field in table.schema
     }
-
-
-def _array(values: Numbers) -> Any:
-    """Return numbers (N,), or features (N, F), as an Arrow array; whole numbers in 32 bits."""
-    import pyarrow
-
-    whole = np.issubdtype(values.dtype, np.integer)
-    flat = pyarrow.array(np.ascontiguousarray(values.astype(np.int32) if whole else values).ravel())
-    if values.ndim == 1:
-        return flat
-    return pyarrow.FixedSizeListArray.from_arrays(flat, values.shape[1])
-
-
-def _one_chunk(column: Any) -> Any:
-    array = column.combine_chunks()
-    if hasattr(array, "chunks"):
-        array = array.chunk(0) if array.num_chunks == 1 else array.combine_chunks()
-    return array
