@@ -175,7 +175,9 @@ def _network(config: Mapping[str, Any], encoding: Encoding) -> Network:
     inputs = task.inputs(task.config, encoding, kernel)
     sizes = (inputs.output_size, kernel, inputs.fed_size)
     architecture = build_architecture(config["architecture"], *sizes)
-    head = task.head(task.config, encoding, architecture.output_size, config["loss"])
+    head = task.head_for(architecture.kind)(
+        task.config, encoding, architecture.output_size, config["loss"]
+    )
     head.tie(inputs)
     network = Network(inputs, architecture, head)
     for layer in recurrent_layers(network):

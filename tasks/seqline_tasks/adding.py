@@ -7,7 +7,6 @@ Letters: B rows, T steps.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,11 +20,10 @@ from torch import Tensor
 from seqline_plugins.architecture import Kind
 from seqline_plugins.errors import UserError
 from seqline_plugins.options import option
+from seqline_plugins.rows import Rows
 from seqline_plugins.sources import DataSource
 from seqline_plugins.task import Batch, Encoding, Example, Head, Inputs, Metric, Metrics, Task
 from seqline_tasks.data.drawn import DrawnSource
-from seqline_tasks.data.ragged import Ragged
-from seqline_tasks.data.rows import Rows
 from seqline_tasks.heads.gaussian import Gaussian
 from seqline_tasks.pictures import draw_curve
 
@@ -62,31 +60,11 @@ class AddingSource(DrawnSource):
 class AddingEncoding(Encoding):
     """Nothing is learned of the data."""
 
-    @classmethod
-    def build(cls, examples: Iterable[Example], config: Any) -> AddingEncoding:
-        """Return the one there is."""
-        return cls()
-
-    def save(self, folder: Path) -> None:
-        """Write that there is nothing to write."""
-        (folder / "encoding.json").write_text(json.dumps({}), encoding="utf-8")
-
-    @classmethod
-    def load(cls, folder: Path) -> AddingEncoding:
-        """Return the one there is."""
-        return cls()
-
     def encode(self, examples: Sequence[Example]) -> Rows:
         """Return rows of numbers (T,), marks (2,) and the sum."""
         each = [(e["numbers"], e["marks"], e.get("sum") or 0.0) for e in examples]
         numbers, marks, sums = zip(*each, strict=True)
-        return Rows(
-            {
-                "numbers": Ragged.of_arrays(numbers),
-                "marks": np.asarray(marks, dtype=np.int32),
-                "target": np.asarray(sums, dtype=np.float32),
-            }
-        )
+        return Rows({"numbers": numbers, "marks": marks, "target": sums})
 
 
 class AddingInputs(Inputs):
@@ -176,7 +154,6 @@ class Adding(Task):
     primary = "mse"
     source = AddingSource
     encoding = AddingEncoding
-    split = Rows
     inputs = AddingInputs
     head = SumHead
     scoring = AddingMetrics

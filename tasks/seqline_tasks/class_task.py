@@ -8,10 +8,8 @@ from typing import Any
 from torch import Tensor
 
 from seqline_plugins.architecture import Kind
-from seqline_plugins.sources import DataSource
 from seqline_plugins.task import Batch, Example, Metric, Task
 from seqline_tasks.class_scores import ClassMetrics
-from seqline_tasks.data.rows import Rows
 from seqline_tasks.heads.classes import ClassHead
 
 
@@ -19,21 +17,14 @@ class ClassTask(Task):
     """One class a row: a sequence goes in, the name of its class comes out.
 
     A task over it names its source, encoding and inputs, and reads and writes its examples'
-    sequences (`parse`, `text_of`); the class of an example is its `label`.
+    sequences (`parse`, `text_of`), where they are no JSON; the class of an example is its `label`.
     """
 
     kinds = (Kind("sequence", "entity"),)
     metrics = (Metric("accuracy"), Metric("f1"))
     primary = "accuracy"
-    split = Rows
     head = ClassHead
     scoring = ClassMetrics
-
-    def render(
-        self, examples: Sequence[Example], predicted: Sequence[Sequence[str]], data: DataSource
-    ) -> str:
-        """Return a class a line."""
-        return "".join(f"{' '.join(answer)}\n" for answer in predicted)
 
     def decode(self, encoding: Any, predicted: Tensor, batch: Batch) -> list[list[str]]:
         """Return the name of one class a row."""

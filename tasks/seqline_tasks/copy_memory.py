@@ -8,7 +8,6 @@ Letters: B rows, T steps, C symbols.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -24,12 +23,11 @@ from torch.nn.functional import one_hot
 from seqline_plugins.architecture import Kind
 from seqline_plugins.errors import UserError
 from seqline_plugins.options import option
-from seqline_plugins.sources import DataSource
+from seqline_plugins.rows import Rows
 from seqline_plugins.task import Batch, Encoding, Example, Inputs, Metric, Metrics, Task
 from seqline_tasks.data.drawn import DrawnSource
-from seqline_tasks.data.ragged import Ragged
-from seqline_tasks.data.rows import Rows
 from seqline_tasks.heads.classes import ClassHead
+from seqline_tasks.heads.softmax import UNSCORED
 from seqline_tasks.pictures import draw_curve
 
 COPIED, SYMBOLS, BLANK, MARK = 10, 8, 0, 9
@@ -73,20 +71,6 @@ class CopyEncoding(Encoding):
 
     classes = tuple(range(CLASSES))
 
-    @classmethod
-    def build(cls, examples: Iterable[Example], config: Any) -> CopyEncoding:
-        """Return the one there is."""
-        return cls()
-
-    def save(self, folder: Path) -> None:
-        """Write that there is nothing to write."""
-        (folder / "encoding.json").write_text(json.dumps({}), encoding="utf-8")
-
-    @classmethod
-    def load(cls, folder: Path) -> CopyEncoding:
-        """Return the one there is."""
-        return cls()
-
     def encode(self, examples: Sequence[Example]) -> Rows:
         """Return the whole sequences and their targets."""
         read, wanted = [], []
@@ -94,7 +78,7 @@ class CopyEncoding(Encoding):
             symbols, T = example["symbols"], example["length"]
             read.append([*symbols, *[BLANK] * (T - 1), *[MARK] * (COPIED + 1)])
             wanted.append([*[BLANK] * (T + COPIED), *symbols])
-        return CopyRows({"symbols": Ragged.of(read), "target": Ragged.of(wanted)})
+        return CopyRows({"symbols": read, "target": wanted}, fill={"target": UNSCORED})
 
 
 class CopyInputs(Inputs):
@@ -180,12 +164,6 @@ class CopyMemory(Task):
     def text_of(self, example: Example) -> str:
         """Return the ten symbols."""
         return " ".join(map(str, example["symbols"]))
-
-    def render(
-        self, examples: Sequence[Example], predicted: Sequence[Sequence[Any]], data: DataSource
-    ) -> str:
-        """Return what came back, a line a row."""
-        return "".join(f"{' '.join(map(str, answer))}\n" for answer in predicted)
 
     def decode(self, encoding: Any, predicted: Tensor, batch: Batch) -> list[list[Any]]:
         """Return the last ten outputs of each row."""

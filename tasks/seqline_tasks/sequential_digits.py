@@ -6,12 +6,10 @@ Letters: B rows, T pixels.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,12 +18,11 @@ from torch import Tensor
 
 from seqline_plugins.errors import UserError
 from seqline_plugins.options import option
+from seqline_plugins.rows import Rows
 from seqline_plugins.sources import DataSource
 from seqline_plugins.task import Batch, Encoding, Example, Inputs, Source
 from seqline_tasks.class_task import ClassTask
 from seqline_tasks.data.labels import classes_of, most_frequent_class, numbers_of
-from seqline_tasks.data.ragged import Ragged
-from seqline_tasks.data.rows import Rows
 from seqline_tasks.data.split import deal
 
 SPLIT = (1197, 300, 300)
@@ -82,24 +79,14 @@ class DigitEncoding(Encoding):
         """Collect the classes."""
         return cls(classes_of(examples))
 
-    def save(self, folder: Path) -> None:
-        """Write `classes.json`."""
-        (folder / "classes.json").write_text(json.dumps(self.classes), encoding="utf-8")
-
-    @classmethod
-    def load(cls, folder: Path) -> DigitEncoding:
-        """Read `classes.json`."""
-        return cls(json.loads((folder / "classes.json").read_text(encoding="utf-8")))
-
     def describe(self) -> dict[str, int]:
         """Return the number of classes."""
         return {"classes": len(self.classes)}
 
     def encode(self, examples: Sequence[Example]) -> Rows:
         """Return the pixels and the classes in numbers."""
-        pixels = Ragged.of([int(p) for p in example["pixels"]] for example in examples)
-        target = np.asarray(numbers_of(examples, self.classes), dtype=np.int32)
-        return Rows({"pixels": pixels, "target": target})
+        pixels = [example["pixels"] for example in examples]
+        return Rows({"pixels": pixels, "target": numbers_of(examples, self.classes)})
 
 
 class PixelInputs(Inputs):

@@ -10,7 +10,7 @@ from typing import Any
 from seqline_plugins.errors import UserError
 from seqline_plugins.sources import DataSource
 from seqline_plugins.task import Example, Source
-from seqline_tasks.classification.docstrings import labelled_docstrings, versions_of_docstrings
+from seqline_tasks.classification.libraries import labelled_docstrings, versions_of_libraries
 from seqline_tasks.classification.words import cut
 from seqline_tasks.data.files import digest_of, matching_files, read_lines
 from seqline_tasks.data.hub import class_names, describe_hub, load_hub
@@ -36,7 +36,7 @@ class LabelledSource(Source):
         rule: dict[str, Any] = {"split": data.split, "split_by": data.split_by, "seed": data.seed}
         rule |= {"source": data.source, "column": data.column}
         if data.source == "builtin":
-            return rule | versions_of_docstrings()
+            return rule | versions_of_libraries()
         if data.source == "hub":
             repo, subset = _hub_name(data)
             return rule | describe_hub(repo, subset, data.revision)

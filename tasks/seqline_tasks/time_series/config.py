@@ -32,7 +32,8 @@ class Config:
     horizon: int = option(24, "steps that are forecast", low=1)
     stride: int = option(1, "steps from one training window to the next", low=1)
     season: int | None = option(
-        None, "steps of a season, for the seasonal baseline and MASE; null is a day, week or year",
+        None,
+        "steps of a season, for the seasonal baseline and MASE; null is a day, week or year",
         low=1,
     )
     read: str = option(

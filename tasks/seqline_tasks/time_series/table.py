@@ -110,9 +110,7 @@ def of_frame(
         _, columns, _, said = _settled(times, columns, fill, places, open_end)
         return Series(columns, None, Clock(1), said)
     times = _times(frame[at], at, places)
-    return Series(
-        *_reordered(*_settled(times, columns, fill, places, open_end))
-    )
+    return Series(*_reordered(*_settled(times, columns, fill, places, open_end)))
 
 
 def _reordered(times: Any, columns: Any, clock: Clock, said: list[str]) -> tuple[Any, ...]:
@@ -174,8 +172,8 @@ def _times(column: pd.Series[Any], name: str, places: Sequence[str]) -> pd.Datet
     if len(missing):
         row = int(missing[0])
         raise UserError(
-            f"{places[row]}: found {str(column.iloc[row])[:40]!r} in '{name}', expected a time such "
-            "as 2016-07-01 13:00."
+            f"{places[row]}: found {str(column.iloc[row])[:40]!r} in '{name}', expected a "
+            "time such as 2016-07-01 13:00."
         )
     return pd.DatetimeIndex(parsed.dt.tz_localize(None).to_numpy().astype("datetime64[s]"))
 
