@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -64,7 +65,7 @@ def draw_curve(
     axes = figure.add_subplot()
     greys = ("#6e7781", "#9aa5b1", "#c2c9d1")
     for number, (name, ys) in enumerate(curves.items()):
-        style = {"color": "#1f6feb", "marker": "o", "markersize": 4}
+        style: dict[str, Any] = {"color": "#1f6feb", "marker": "o", "markersize": 4}
         if number:
             style = {"color": greys[(number - 1) % len(greys)], "linestyle": "--"}
         axes.plot(xs, ys, label=name, **style)

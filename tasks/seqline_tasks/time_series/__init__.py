@@ -56,8 +56,13 @@ class TimeSeries(Task):
             numbered = enumerate(given, start=1)
             return [_window(line, f"{place}, line {number}") for number, line in numbered]
         series = read_csv(given, place, self.config.time, "linear", open_end=True)
-        names = list(self.config.targets) or [n for n in series.columns if n not in self._others]
-        ends = [len(v) - int((v[::-1] == v[::-1]).argmax()) for v in map(series.columns.get, names)]
+        others = {*self.config.covariates, *self.config.known}
+        names = list(self.config.targets) or [n for n in series.columns if n not in others]
+        missing = [name for name in names if name not in series.columns]
+        if missing:
+            there = ", ".join(series.columns)
+            raise UserError(f"{place}: has no column '{missing[0]}'. Columns: {there}.")
+        ends = [_end(series.columns[name]) for name in names]
         end = min(ends, default=len(series))
         if end < self.config.window:
             raise UserError(
@@ -72,10 +77,6 @@ class TimeSeries(Task):
         time = None if series.times is None else str(series.times[first])
         clock = [series.clock.size, series.clock.unit]
         return [{"time": time, "step": clock, "columns": columns, "place": place}]
-
-    @property
-    def _others(self) -> set[str]:
-        return {*self.config.covariates, *self.config.known}
 
     def text_of(self, example: Example) -> str:
         """Return the window that is read as JSON."""
@@ -127,6 +128,12 @@ class TimeSeries(Task):
             pairs = ", ".join(f"{a:.4g} ({b:.4g})" for a, b in zip(said, came, strict=True))
             shown.append(f"window from {examples[row]['time'] or row}: {name} {pairs}, … (came)")
         return shown[:3]
+
+
+def _end(values: Any) -> int:
+    """Return where a column's values end, what is not known left out."""
+    known = [number for number, value in enumerate(values) if value == value]
+    return known[-1] + 1 if known else 0
 
 
 def _window(line: str, place: str) -> Example:
