@@ -97,7 +97,9 @@ class ForecastMetrics(Metrics):
             ("backtest", files[2], "stretch of the test, by origin"),
         ):
             rows = tables[name]
-            names: list[str] = [key for key in ("model", "last value", "last season") if key in rows[0]]
+            names: list[str] = [
+                key for key in ("model", "last value", "last season") if key in rows[0]
+            ]
             curves: dict[str, list[float]] = {key: [row[key] for row in rows] for key in names}
             draw_curve(list(range(1, len(rows) + 1)), curves, path, x=x, y="MSE, train-scaled")
         return files
