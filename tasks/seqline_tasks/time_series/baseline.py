@@ -8,10 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from seqline_tasks.time_series.windows import Windows
 
-Values = np.ndarray[Any, Any]
+Values = NDArray[Any]
 
 
 def scale_of(train: Windows, names: list[str]) -> tuple[Values, Values]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from seqline_plugins.errors import UserError
 
@@ -39,7 +40,7 @@ class Clock:
             return cls(months, "months")
         return cls(int(usual))
 
-    def count(self, times: pd.DatetimeIndex) -> np.ndarray[Any, Any]:
+    def count(self, times: pd.DatetimeIndex) -> NDArray[Any]:
         """Return how many steps after the first each time is; a fraction where it is between."""
         if self.unit == "months":
             months = times.year.to_numpy() * 12 + times.month.to_numpy()
@@ -73,10 +74,10 @@ class Clock:
 
 def settle(
     times: pd.DatetimeIndex,
-    columns: dict[str, np.ndarray[Any, Any]],
+    columns: dict[str, NDArray[Any]],
     fill: str | None,
     lines: Sequence[str],
-) -> tuple[pd.DatetimeIndex, dict[str, np.ndarray[Any, Any]], Clock, list[str]]:
+) -> tuple[pd.DatetimeIndex, dict[str, NDArray[Any]], Clock, list[str]]:
     """Return times and columns at equal steps, the step, and what was filled.
 
     `lines` names each row's place. Raises `UserError` for times between two steps, and, without
@@ -157,7 +158,7 @@ def _wrong(number: Any, times: pd.DatetimeIndex, lines: Sequence[str]) -> list[s
     return found
 
 
-def _seconds(times: pd.DatetimeIndex) -> np.ndarray[Any, Any]:
+def _seconds(times: pd.DatetimeIndex) -> NDArray[Any]:
     return times.to_numpy().astype("datetime64[s]").astype(np.int64)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from seqline_plugins.task import Batch, Example, Metrics
@@ -19,6 +20,7 @@ from seqline_tasks.time_series.baseline import seasonal_naive
 from seqline_tasks.time_series.encoding import SeriesEncoding
 from seqline_tasks.time_series.pictures import draw_fans
 
+TRIVIAL: tuple[str, ...] = ("model", "last value", "last season")
 ORIGINS = 10
 """Stretches of time that the back-test shows."""
 
@@ -35,7 +37,7 @@ class ForecastMetrics(Metrics):
 
     def __init__(self, config: Any, encoding: SeriesEncoding) -> None:
         super().__init__(config, encoding)
-        self._parts: list[dict[str, np.ndarray[Any, Any]]] = []
+        self._parts: list[dict[str, NDArray[Any]]] = []
         self._examples: list[Example] = []
 
     def update(self, predicted: Tensor, batch: Batch, examples: Sequence[Example] = ()) -> None:

@@ -29,7 +29,7 @@ class SeriesSource(Source):
         super().__init__(config)
         self._said: list[str] = []
 
-    def read(self, data: DataSource) -> dict[str, Windows]:  # type: ignore[override]
+    def read(self, data: DataSource) -> dict[str, Windows]:
         """Return the windows of the three splits; the first window is read, not forecast."""
         if data.source == "files" and not data.file:
             given = {key: self._file(data, key) for key in ("train", "validation", "test")}

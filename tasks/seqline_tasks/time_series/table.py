@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from seqline_plugins.errors import UserError, nearest
 from seqline_tasks.data.files import read_lines
@@ -17,7 +18,7 @@ from seqline_tasks.time_series.clock import Clock, settle
 
 TIMES = ("time", "date", "datetime", "timestamp", "ds", "day", "month", "year")
 SEPARATORS = (",", ";", "\t")
-Values = np.ndarray[Any, Any]
+Values = NDArray[Any]
 
 
 @dataclass

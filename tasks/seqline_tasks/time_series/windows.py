@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from seqline_plugins.task import Example
 from seqline_tasks.time_series.clock import Clock
 from seqline_tasks.time_series.table import Series
 
-Places = np.ndarray[Any, Any]
+Places = NDArray[Any]
 
 
 class Windows(Sequence[Example]):
