@@ -140,14 +140,14 @@ def test_a_batch_is_scaled_as_training_and_knows_the_future_that_is_known(tmp_pa
     mean, spread = x[:320].mean(), x[:320].std()
     found = batch["target"][0, :, 0].numpy()
     np.testing.assert_allclose(found, (x[at + 30 : at + 35] - mean) / spread, atol=1e-5)
-    assert batch["past"].shape == (2, 30, 3) and batch["known"].shape == (2, 35, 6)
+    assert batch["past"].shape == (2, 30, 2) and batch["known"].shape == (2, 35, 7)
     alone = encoding.encode([splits["test"][3]]).batch([0])
     for name, tensor in alone.items():
         torch.testing.assert_close(tensor[0], batch[name][0], atol=1e-5, rtol=0)
     features, lengths = one.inputs(one.config, encoding)(batch)
-    assert features.shape == (2, 30, 3 * 2 + 2 * 6) and lengths.tolist() == [30, 30]
+    assert features.shape == (2, 30, 2 * 2 + 2 * 7) and lengths.tolist() == [30, 30]
     scaled = (plan - plan[:320].mean()) / plan[:320].std()
-    np.testing.assert_allclose(batch["past"][0, :, 2], scaled[at : at + 30], atol=1e-5)
+    np.testing.assert_allclose(batch["known"][0, :, 0], scaled[at : at + 35], atol=1e-5)
 
 
 def test_trivial_forecasts_are_those_worked_out_by_hand(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from seqline_tasks.time_series.encoding import SeriesEncoding
 
 
 class StepInputs(Inputs):
-    """Levels and changes of all columns, and what is known of step t and of step t + U.
+    """Levels and changes of targets and covariates, what is known of step t and of step t + U.
 
     Nothing of a step depends on later values, so that the steps may come one by one. Where the
     architecture writes a sequence, each of its steps reads what is known of it and how far it is.
@@ -24,7 +24,7 @@ class StepInputs(Inputs):
 
     def __init__(self, config: Any, encoding: SeriesEncoding, kernel: str = "auto") -> None:
         super().__init__(config, encoding, kernel)
-        columns = len(encoding.targets) + len(encoding.covariates) + len(encoding.known)
+        columns = len(encoding.targets) + len(encoding.covariates)
         self.levels = config.read != "changes"
         self.changes = config.read != "levels"
         read = columns * (self.levels + self.changes)

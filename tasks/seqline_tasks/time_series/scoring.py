@@ -142,4 +142,4 @@ def unscaled_forecast(
 ) -> Any:
     """Return forecast and quantiles in the series' unit, (B, U, 1 + Q, V)."""
     said = forecast_of(predicted, batch, from_last)
-    return encoding.unscaled(torch.movedim(said, 2, -1).double().cpu().numpy())
+    return encoding.unscaled(torch.movedim(said.detach(), 2, -1).double().cpu().numpy())
