@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from soak import SMALL
+from soak_scenarios import SMALL
 
 OVERRIDES = """
 cel=lstm
