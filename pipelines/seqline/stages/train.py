@@ -23,6 +23,7 @@ from seqline.stages.prepare import raw_examples
 from seqline.summary import render, summarize
 from seqline.training.inference import Search
 from seqline.training.loop import Training, Watchers
+from seqline.training.serving import kernels_of
 from seqline_plugins.build import build_task
 from seqline_plugins.discovery import load
 from seqline_plugins.task import Metric, Task
@@ -95,6 +96,8 @@ def train(
             "best_is_average": at.best_is_average,
             "device": str(accelerator.device),
             "pieces": at.pieces,
+            "other_kernels": at.other_kernels,
+            "layers": kernels_of(model),
         }
         write_json(folder / "summary.json", summary)
 
