@@ -67,7 +67,7 @@ class Case:
 
 def set_clock_back(case: Case, library: str) -> None:
     """Set the clock back an hour under a run, kill it, and go on with the clock right again."""
-    clock = case.soak.folder / "clock"
+    clock = case.soak.folder / "time-of-day"
     clock.write_text("+0")
     case.attempts.variables |= {
         "LD_PRELOAD": library,
@@ -148,6 +148,7 @@ def main() -> None:
     parser.add_argument("--cases", nargs="*", default=["clock", "stopped", "read-only", "away"])
     given = parser.parse_args()
     before = machine_state()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # and the processes end with us
     found = [given.faketime] if given.faketime else sorted(Path("/").glob(FAKETIME[1:]))
     rows, details = [], {}
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
@@ -172,7 +173,11 @@ def main() -> None:
                 rows.append(Figure(f"{what}: {missing}", None, 0.0, "<="))
                 continue
             case = Case(soak, what, seconds)
-            action(case)
+            try:
+                with case.attempts:
+                    action(case)
+            except SystemExit as ended:  # the others are tried all the same
+                case.lost.append(str(ended.code))
             details[what] = {"lost": case.compared(), "said": case.attempts.logs}
             print(what, *details[what]["lost"], sep="\n", flush=True)
             lost = float(len(details[what]["lost"]))
