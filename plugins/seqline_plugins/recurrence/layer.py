@@ -48,6 +48,11 @@ class RecurrentLayer(nn.Module):
         """The kernel that serves the cell."""
         return self.kernel.served if isinstance(self.cell, GatedCell) else "reference"
 
+    def keep_to(self, served: str) -> None:
+        """Be served by the kernel that served before, see `served`, where it can serve still."""
+        if isinstance(self.cell, GatedCell):
+            self.kernel.served = served
+
     def keep_at_most(self, budget: int | None) -> None:
         """Keep so many bytes for the backward pass and compute again what is beyond; None: all."""
         if isinstance(self.cell, GatedCell):
