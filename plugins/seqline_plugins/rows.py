@@ -64,12 +64,12 @@ class Rows(EncodedSplit):
     def _hold(self, columns: dict[str, Column], fill: Mapping[str, float]) -> None:
         self.columns, self.fill = columns, dict(fill)
         if "lengths" in columns:
-            self.lengths = columns["lengths"].values
+            self.lengths = columns["lengths"].values  # type: ignore[assignment]
             return
         along = [column for column in columns.values() if column.offsets is not None]
         if not along:
             raise ValueError(f"columns {', '.join(columns)}: none has steps, and none is 'lengths'")
-        self.lengths = along[0].lengths
+        self.lengths = along[0].lengths  # type: ignore[assignment]
 
     def batch(self, rows: Sequence[int]) -> Batch:
         """Return the chosen rows, every column padded to its longest."""

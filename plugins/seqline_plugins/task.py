@@ -100,7 +100,9 @@ class Encoding(ABC):
 
     def save(self, folder: Path) -> None:
         """Write the vocabularies as JSON into `folder`, which is there."""
-        kept = dataclasses.asdict(self) if dataclasses.is_dataclass(self) else {}
+        kept: dict[str, Any] = {}
+        if dataclasses.is_dataclass(self):
+            kept = dataclasses.asdict(self)
         (folder / ENCODING).write_text(json.dumps(kept, ensure_ascii=False), encoding="utf-8")
 
     @classmethod

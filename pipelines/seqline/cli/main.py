@@ -13,7 +13,7 @@ import typer
 
 from seqline import __version__
 from seqline.cli.completion import complete_override, complete_plugin, complete_plugin_kind
-from seqline.cli.failure import INTERRUPTED, reported
+from seqline.cli.failure import INTERRUPTED, WRONG_INPUT, reported
 from seqline.startup import undisturbed
 
 app = typer.Typer(
@@ -173,17 +173,23 @@ def plugins_list(
             autocompletion=complete_plugin_kind,
         ),
     ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Import each, in a process of its own.")
+    ] = False,
     traceback: Traceback = False,
     as_json: Json = False,
 ) -> None:
     """List the installed plugins.
 
-    It reads their metadata alone: nothing is imported.
+    It reads their metadata alone: nothing is imported. With --check each is, in a process of its
+    own and for a limited time; the status is 2 when one is broken.
     """
     with reported(traceback, as_json):
         from seqline.cli.listing import list_plugins
 
-        list_plugins(kind, as_json=as_json)
+        good = list_plugins(kind, check=check, as_json=as_json)
+    if check and not good:
+        raise typer.Exit(WRONG_INPUT)
 
 
 @plugins.command("show")
@@ -208,6 +214,32 @@ def plugins_show(
         from seqline.cli.show import show_plugin
 
         show_plugin(name, overrides or [], as_json=as_json)
+
+
+@plugins.command("check")
+def plugins_check(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME|PATH",
+            help="A plugin, a plugin package's folder, or a file with the class.",
+            autocompletion=complete_plugin,
+        ),
+    ],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[KEY=VALUE]...", help="Its options: cell.recurrent_bias=true"),
+    ] = None,
+    traceback: Traceback = False,
+    as_json: Json = False,
+) -> None:
+    """Hold a plugin to its contract and say what to mend; the status is 2 when something is."""
+    with reported(traceback, as_json):
+        from seqline.cli.check import check_plugins
+
+        good = check_plugins(name, overrides or [], as_json=as_json)
+    if not good:
+        raise typer.Exit(WRONG_INPUT)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
