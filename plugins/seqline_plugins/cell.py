@@ -185,7 +185,7 @@ def new_state(cell: GatedCell, t: Timestep) -> dict[str, Tensor]:
     the shape that it has, and `UserError` for a part that they read and the cell lacks.
     """
     try:
-        new = cell.equations(t)
+        new: Any = cell.equations(t)
     except UnknownPartError as error:
         raise DeclarationError(f"{_equations_of(cell)}: they read {error}") from error
     names = tuple(t.state)
@@ -208,7 +208,8 @@ def new_state(cell: GatedCell, t: Timestep) -> dict[str, Tensor]:
                 f"{_equations_of(cell)}: the new state '{name}' has {shape}, expected "
                 f"(batch, hidden) = {tuple(wanted)}"
             )
-    return new
+    given_back: dict[str, Tensor] = new
+    return given_back
 
 
 def _equations_of(cell: GatedCell) -> str:

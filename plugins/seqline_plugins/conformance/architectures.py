@@ -102,7 +102,7 @@ def every_parameter_learns(one: ArchitectureSubject) -> None:
         net.zero_grad()
         output, _ = _read(one, net, inputs(3, one.steps(5), 3, seed))
         places = torch.arange(1, output.numel() + 1, dtype=output.dtype).view_as(output)
-        (output * torch.cos(places)).sum().backward()  # type: ignore[no-untyped-call]
+        (output * torch.cos(places)).sum().backward()
         for name, parameter in net.named_parameters():
             if parameter.numel():
                 learns = parameter.grad is not None and bool(parameter.grad.any())
@@ -406,11 +406,11 @@ def _read(
     """Return the output for an input, of five written steps where it writes, and the state."""
     bounds = None if lengths is None else torch.tensor(lengths)
     if not one.writes:
-        return net(x, bounds)  # type: ignore[no-any-return]
+        return net(x, bounds)
     state = net.encode(x, bounds)
     B = len(x) if row is None else row + 1
     fed = inputs(max(B, 4), 5, x.shape[-1], seed=8)[:B].to(x.dtype).to(x.device)
-    return net(fed[-len(x) :], None, state)  # type: ignore[no-any-return]
+    return net(fed[-len(x) :], None, state)
 
 
 def _aligned(one: ArchitectureSubject) -> bool:
@@ -423,8 +423,8 @@ def _outputs(
 ) -> Tensor:
     output, _ = net(x, None, begin)
     if _aligned(one):
-        return output  # type: ignore[no-any-return]
-    return output.unsqueeze(1)  # type: ignore[no-any-return]
+        return output
+    return output.unsqueeze(1)
 
 
 def _same(what: str, found: Tensor, wanted: Tensor, advice: str) -> None:

@@ -61,8 +61,8 @@ def parameters_are_what_the_gates_declare(cell: CellSubject) -> None:
         raise NotApplicableError("a step cell declares no gates")
     for size in (3, cell.hidden_size):
         layer = _layer(cell.stack(size))
-        found = sum(p.numel() for p in layer.weights.parameters())  # type: ignore[union-attr]
-        wanted = parameter_count(layer.cell, size, cell.hidden_size)  # type: ignore[arg-type]
+        found = sum(p.numel() for p in layer.weights.parameters())
+        wanted = parameter_count(layer.cell, size, cell.hidden_size)
         if found != wanted:
             raise WrongError(
                 f"it has {found} parameters, its gates declare {wanted}: keep parameters in the "
@@ -324,9 +324,12 @@ def bfloat16_is_near_float64(cell: CellSubject) -> None:
 
 @CHECKS.add
 def large_inputs_stay_finite(cell: CellSubject) -> None:
-    """No infinity and no NaN from inputs a hundred times the usual, nor in their gradients."""
-    stack = cell.stack()
-    found = learn(stack, inputs(2, 8, 3) * 100)
+    """No infinity and no NaN from inputs a hundred times the usual, nor in their gradients.
+
+    In float32, as they are trained.
+    """
+    stack = cell.stack().float()
+    found = learn(stack, inputs(2, 8, 3).float() * 100)
     bad = [name for name, tensor in found.items() if not bool(tensor.isfinite().all())]
     if bad:
         raise WrongError(
@@ -476,7 +479,7 @@ def _values(field: Any) -> list[Any]:
 
 def _equations_write_into_nothing(cell: CellSubject, stack: RecurrentStack) -> None:
     weights = _weights(stack)
-    state = {name: t for name, t in zip(_gated(stack).state, _states(stack), strict=False)}
+    state = dict(zip(_gated(stack).state, _states(stack), strict=False))
     x = inputs(2, 1, 3)
     fed = weights.feed_forward(x, weights.initial_past(2))[:, 0].detach()
     drawn = {name: draws[:, 0] for name, draws in weights.draw_noise(x).items()}

@@ -111,7 +111,7 @@ class ArchitectureSubject(Subject):
 
     def small_config(self, *, cell: Any = None, **options: Any) -> Any:
         """Return a small configuration, every cell slot filled."""
-        names = {field for field in self.plugin.Config.__dataclass_fields__}
+        names = set(self.plugin.Config.__dataclass_fields__)
         small = {name: size for name, size in self.SMALL.items() if name in names}
         config = self.configured(**{**small, **options})
         for place in slots(self.plugin.Config):
@@ -134,7 +134,7 @@ class ArchitectureSubject(Subject):
 
     def causal_options(self) -> dict[str, Any] | None:
         """Return options with which it is causal, None where it never is."""
-        names = {field for field in self.plugin.Config.__dataclass_fields__}
+        names = set(self.plugin.Config.__dataclass_fields__)
         for options in ({}, {"bidirectional": False}):
             if set(options) <= names and self.plugin.is_causal(self.small_config(**options)):
                 return options
@@ -223,7 +223,7 @@ def learn(
         if tensor.is_floating_point() and tensor.requires_grad and tensor.numel():
             units = torch.arange(1, tensor[0].numel() + 1, dtype=x.dtype).view_as(tensor[0])
             loss = loss + (tensor * torch.sin(units * number)).sum()
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     found = {"output": output, "gradient of x": _gradient(x)}
     found |= {f"last state {name}": tensor for name, tensor in last.items()}
     found |= {f"gradient of {name}": _gradient(p) for name, p in net.named_parameters()}

@@ -225,8 +225,8 @@ def baseline_is_there(task: TaskSubject) -> None:
     value = baseline.get(primary.name)
     if value is None or not math.isfinite(value):
         raise WrongError(
-            f"baseline() gives no '{primary.name}' ({', '.join(baseline) or 'nothing'}): say what a "
-            "guess without learning scores on the test split, the most frequent answer for one."
+            f"baseline() gives no '{primary.name}' ({', '.join(baseline) or 'nothing'}): say what "
+            "a guess without learning scores on the test split, the most frequent answer for one."
         )
     unknown = set(baseline) - {metric.name for metric in found.task.metrics}
     if unknown:
