@@ -50,7 +50,7 @@ class SequenceModel(nn.Module, ABC):
         """Return log-probabilities (R, C) after the tokens (R,) that were written last."""
 
     @abstractmethod
-    def choose(self, state: State, rows: Tensor, *, moved: bool) -> State:
+    def choose(self, state: State, rows: Tensor, inputs: Tensor | None = None) -> State:
         """Return the state of the chosen rows, see `seqline.decoding.search.Writer`."""
 
 
@@ -93,10 +93,12 @@ class Network(SequenceModel):
         hidden, state = self.architecture.step(self.inputs.feedback(tokens), state)
         return self.head.log_probabilities(hidden), state
 
-    def choose(self, state: State, rows: Tensor, *, moved: bool) -> State:
-        """Reorder the architecture's state; what lasts only where rows change their input."""
-        lasting = {} if moved else {n: state[n] for n in self.architecture.lasting if n in state}
+    def choose(self, state: State, rows: Tensor, inputs: Tensor | None = None) -> State:
+        """Reorder the architecture's state; what lasts only where inputs are left out."""
+        lasting = {name: state[name] for name in self.architecture.lasting if name in state}
         moving = {name: tensor for name, tensor in state.items() if name not in lasting}
+        if inputs is not None:
+            lasting = self.architecture.reorder(lasting, inputs)
         return self.architecture.reorder(moving, rows) | lasting
 
 
@@ -143,10 +145,10 @@ class Ensemble(SequenceModel):
         mean = torch.stack(scores).logsumexp(dim=0) - math.log(len(scores))
         return mean, _together(states)
 
-    def choose(self, state: State, rows: Tensor, *, moved: bool) -> State:
+    def choose(self, state: State, rows: Tensor, inputs: Tensor | None = None) -> State:
         """Let every member choose."""
         parts = zip(self._networks(), self._apart(state), strict=True)
-        return _together([one.choose(own, rows, moved=moved) for one, own in parts])
+        return _together([one.choose(own, rows, inputs) for one, own in parts])
 
     def _apart(self, state: State) -> list[State]:
         return [

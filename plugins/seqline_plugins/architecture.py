@@ -33,8 +33,9 @@ class Architecture(nn.Module, ABC):
     is a sequence of its own is given `fed_size` too, the features of what it wrote the step before;
     its `encode` reads the input, its `forward` and `step` read what it wrote.
 
-    `lasting` names what no step changes in the state (an encoder's memory): a search that swaps
-    rows made from one input may leave it as it is.
+    `lasting` names what no step changes in the state (an encoder's memory). A search has several
+    rows for each input, side by side; what lasts is there once for all rows of an input, so that
+    `step` may be given n times as many rows as that has.
     """
 
     Config: ClassVar[type] = NoOptions

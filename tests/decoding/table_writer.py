@@ -47,10 +47,11 @@ class TableWriter:
         scores = self.table[state["input"], state["before"], tokens]
         return scores, {"input": state["input"], "before": tokens}
 
-    def choose(self, state: State, rows: Tensor, *, moved: bool) -> State:
+    def choose(self, state: State, rows: Tensor, inputs: Tensor | None = None) -> State:
         chosen = {name: tensor[rows] for name, tensor in state.items()}
-        if not moved:
-            assert torch.equal(chosen["input"], state["input"]), "a row was given another input"
+        there, left = state["input"].unique_consecutive(), chosen["input"].unique_consecutive()
+        wanted = there if inputs is None else there[inputs]
+        assert torch.equal(left, wanted), "other inputs are left than was said"
         return chosen
 
     def score(self, number: int, sentence: tuple[int, ...]) -> float:

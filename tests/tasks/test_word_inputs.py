@@ -86,6 +86,17 @@ def test_characters_are_read_to_each_words_own_ends(encode, options) -> None:
         torch.testing.assert_close(features[row, 0], ends[0])
 
 
+def test_a_long_word_is_not_what_short_ones_are_padded_to(encode, options) -> None:
+    inputs, _ = made(encode, options)
+    reader, read = inputs.characters, []
+    lengths = torch.tensor([1, 8, 9, 2, 300, 16, 17, 8])
+    characters = torch.randint(2, 6, (8, 300)) * (torch.arange(300) < lengths[:, None])
+    alone = [reader(characters[row : row + 1], lengths[row : row + 1]) for row in range(8)]
+    reader.recurrence.register_forward_pre_hook(lambda _, given: read.append(given[0].shape[:2]))
+    torch.testing.assert_close(reader(characters, lengths), torch.cat(alone))
+    assert [tuple(shape) for shape in read] == [(4, 8), (2, 16), (1, 17), (1, 300)]
+
+
 def test_padding_and_batch_mates_change_no_features(encode, options) -> None:
     torch.manual_seed(0)
     encoding, split = encode(sentences(20))

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seqline.decoding.filters import NEVER, allow
+from seqline.decoding.filters import NEVER, forbid, likeliest
 from seqline.decoding.search import Writer, Written, length_penalty
 from seqline_plugins.architecture import State
 from seqline_plugins.task import SearchTokens
@@ -27,45 +27,40 @@ def beam_search(
     """Return the N sentences of the highest score found for each input.
 
     An input is done when no beginning that is left can beat its N-th sentence any more: the
-    summed log-probability only falls, and is divided by the penalty of the limit at most.
+    summed log-probability only falls, and is divided by the penalty of the limit at most. There is
+    one beginning at first, and never more than there are.
     """
     B, K, device = len(limits), max(options["beam"], options["n_best"]), limits.device
     finished = _Finished(B, options["n_best"], int(limits.max()) + 1, tokens.end, device)
-    first = torch.arange(B, device=device).repeat_interleave(K)
-    state = writer.choose(state, first, moved=True)
     going = torch.arange(B, device=device)
-    summed = torch.full((B, K), NEVER, dtype=torch.float64, device=device)
-    summed[:, 0] = 0.0  # all beginnings are alike at first: one of them counts
-    written = torch.empty(B * K, 0, dtype=torch.int64, device=device)
-    last = torch.full((B * K,), tokens.start, dtype=torch.int64, device=device)
+    summed = torch.zeros(B, 1, dtype=torch.float64, device=device)
+    written = torch.empty(B, 0, dtype=torch.int64, device=device)
+    last = torch.full((B,), tokens.start, dtype=torch.int64, device=device)
     best_penalty = length_penalty(limits + 1, options["length_penalty"])
     while len(going):
-        G, step = len(going), written.shape[1]
+        (G, k), step = summed.shape, written.shape[1]
         scores, state = writer.advance(last, state)
-        of_row = limits[going].repeat_interleave(K)
-        scores = allow(scores, written, of_row, tokens, options).double()
-        totals = (summed.view(-1, 1) + scores).view(G, -1)
-        V = scores.shape[1]
-        top, place = totals.topk(min(2 * K, K * V), dim=1)
-        ended = place % V == tokens.end
+        forbid(scores, written, limits[going].repeat_interleave(k), tokens, options)
+        scores, candidates = likeliest(scores, 2 * K)
+        totals = (summed.view(-1, 1) + scores.double()).view(G, -1)
+        top, place = totals.topk(min(2 * K, totals.shape[1]), dim=1)
+        token = candidates.view(G, -1).gather(1, place)
+        origin = place // candidates.shape[1] + (torch.arange(G, device=device) * k).unsqueeze(-1)
+        ended = token == tokens.end
         penalty = length_penalty(torch.tensor(step + 1), options["length_penalty"])
-        origin = place // V + (torch.arange(G, device=device) * K).unsqueeze(-1)
         among = torch.arange(top.shape[1], device=device) < K  # an end that is less likely waits
         finished.add(going, (top / penalty).masked_fill(~(ended & among), NEVER), origin, written)
         open_top = top.masked_fill(ended, NEVER)
-        summed, chosen = open_top.topk(K, dim=1)
-        rows = origin.gather(1, chosen).flatten()
-        last = (place % V).gather(1, chosen).flatten()
-        written = torch.cat([written[rows], last.unsqueeze(-1)], dim=1)
+        summed, chosen = open_top.topk(min(K, top.shape[1]), dim=1)
+        rows, last = origin.gather(1, chosen), token.gather(1, chosen)
         reachable = summed[:, 0] / best_penalty[going]
-        open_ones = (reachable > finished.worst(going)) & (summed[:, 0] > NEVER)
-        if bool(open_ones.all()):
-            state = writer.choose(state, rows, moved=False)
-            continue
-        stay = open_ones.repeat_interleave(K)
-        state = writer.choose(state, rows[stay], moved=True)
-        going, summed = going[open_ones], summed[open_ones]
-        written, last = written[stay], last[stay]
+        left = ((reachable > finished.worst(going)) & (summed[:, 0] > NEVER)).nonzero().flatten()
+        some_done = len(left) < G
+        if some_done:
+            going, summed, rows, last = going[left], summed[left], rows[left], last[left]
+        rows, last = rows.flatten(), last.flatten()
+        written = torch.cat([written[rows], last.unsqueeze(-1)], dim=1)
+        state = writer.choose(state, rows, left if some_done else None)
     return Written(finished.tokens, finished.scores)
 
 

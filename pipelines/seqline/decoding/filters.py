@@ -1,6 +1,6 @@
-"""Which tokens may come next.
+"""Which tokens may come next, and the likeliest of them.
 
-Letters: R rows, V tokens, t tokens written so far.
+Letters: R rows, V tokens, t tokens written so far, C candidates.
 """
 
 from __future__ import annotations
@@ -16,28 +16,56 @@ from seqline_plugins.task import SearchTokens
 NEVER = float("-inf")
 
 
-def allow(
+def forbid(
     scores: Tensor,
     written: Tensor,
     limits: Tensor,
     tokens: SearchTokens,
     options: Mapping[str, Any],
-) -> Tensor:
-    """Return the log-probabilities (R, V) with −∞ for each token that may not come next.
+) -> None:
+    """Set the log-probability (R, V) of each token that may not come next to −∞.
 
     `written` (R, t) is what each row has; at its limit (R,) a row can only end.
     """
-    scores = scores.clone()
     count, end = written.shape[1], tokens.end
-    scores[:, list(tokens.never)] = NEVER
+    for token in tokens.never:
+        scores[:, token] = NEVER
     if count < options["min_length"]:
         scores[:, end] = torch.where(limits > count, NEVER, scores[:, end])
     size = options["no_repeat_ngram"]
     if size:
         _block_repeats(scores, written, size, end)
-    ending = (limits <= count).unsqueeze(-1)
-    others = torch.arange(scores.shape[1], device=scores.device) != end
-    return scores.masked_fill_(ending & others, NEVER)
+    ending = (limits <= count).nonzero().flatten()
+    if len(ending):
+        kept = scores[ending, end]
+        scores[ending] = NEVER
+        scores[ending, end] = kept
+
+
+def likeliest(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Return the highest scores (R, C) of each row (R, V) and their tokens, C = min(count, V).
+
+    As `topk`, faster where V is large: what is among the C highest is in one of the C groups of
+    tokens whose own highest are the highest.
+    """
+    R, V = scores.shape
+    groups = V // GROUP
+    if groups < 2 * count:
+        values, places = scores.topk(min(count, V), dim=1)
+        return values, places
+    whole = GROUP * groups
+    grouped = scores[:, :whole].view(R, GROUP, groups)
+    best = grouped.amax(dim=1).topk(count, dim=1).indices  # (R, C)
+    among = grouped.gather(2, best.unsqueeze(1).expand(-1, GROUP, -1)).flatten(1)
+    values, places = torch.cat([among, scores[:, whole:]], dim=1).topk(count, dim=1)
+    inside = places.clamp(max=GROUP * count - 1)
+    of_group = (inside // count) * groups + best.gather(1, inside % count)
+    rest = places - GROUP * count + whole
+    return values, torch.where(places < GROUP * count, of_group, rest)
+
+
+GROUP = 32
+"""Tokens in a group, which stand V / 32 apart."""
 
 
 def _block_repeats(scores: Tensor, written: Tensor, size: int, end: int) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seqline.decoding.filters import NEVER, allow
+from seqline.decoding.filters import NEVER, forbid
 from seqline.decoding.search import Writer, Written
 from seqline_plugins.architecture import State
 from seqline_plugins.task import SearchTokens
@@ -30,34 +30,42 @@ def draw(
     """
     B, N, device = len(limits), options["n_best"], limits.device
     rows = torch.arange(B, device=device).repeat_interleave(N)
-    state = writer.choose(state, rows, moved=True)
+    state = writer.choose(state, rows)
     limits = limits[rows]
     longest = int(limits.max()) + 1
     uniform = torch.rand(
         N, longest, generator=torch.Generator().manual_seed(options["seed"]), dtype=torch.float64
     )
-    uniform = uniform.to(device).repeat(B, 1)
+    uniform = uniform.to(device)
     summed = torch.zeros(B * N, dtype=torch.float64, device=device)
-    written = torch.empty(B * N, 0, dtype=torch.int64, device=device)
+    written = torch.full((B * N, longest), tokens.end, dtype=torch.int64, device=device)
+    ended = torch.zeros(B, N, dtype=torch.bool, device=device)
+    going, rows = torch.arange(B, device=device), torch.arange(B * N, device=device)
     last = torch.full((B * N,), tokens.start, dtype=torch.int64, device=device)
-    ended = torch.zeros(B * N, dtype=torch.bool, device=device)
-    for step in range(longest):
+    step = 0
+    while len(going):
         scores, state = writer.advance(last, state)
-        scores = allow(scores, written, limits, tokens, options).double()
+        forbid(scores, written[rows, :step], limits[rows], tokens, options)
+        scores = scores.double()
         chances = _narrowed(scores / options["temperature"], options).softmax(dim=-1)
         reached = chances.cumsum(dim=-1)
-        threshold = uniform[:, step : step + 1] * reached[:, -1:]
+        threshold = uniform[:, step].repeat(len(going)).unsqueeze(-1) * reached[:, -1:]
         last = (reached <= threshold).sum(dim=-1).clamp(max=scores.shape[1] - 1)
-        last = torch.where(ended, tokens.end, last)
+        done = ended[going].flatten()
+        last = torch.where(done, tokens.end, last)
         gained = scores.gather(1, last.unsqueeze(-1)).squeeze(-1)
-        summed = torch.where(ended, summed, summed + gained)
-        written = torch.cat([written, last.unsqueeze(-1)], dim=1)
-        ended = ended | (last == tokens.end)
-        if bool(ended.all()):
-            break
+        summed[rows] = torch.where(done, summed[rows], summed[rows] + gained)
+        written[rows, step] = last
+        ended[going] = (done | (last == tokens.end)).view(-1, N)
+        left = (~ended[going].all(dim=1)).nonzero().flatten()
+        if len(left) < len(going):
+            kept = (left.unsqueeze(-1) * N + torch.arange(N, device=device)).flatten()
+            state = writer.choose(state, kept, left)
+            going, rows, last = going[left], rows[kept], last[kept]
+        step += 1
     scores, order = summed.view(B, N).sort(dim=1, descending=True, stable=True)
-    index = order.unsqueeze(-1).expand(-1, -1, written.shape[1])
-    return Written(written.view(B, N, -1).gather(1, index), scores)
+    index = order.unsqueeze(-1).expand(-1, -1, step)
+    return Written(written.view(B, N, -1)[:, :, :step].gather(1, index), scores)
 
 
 def _narrowed(scores: Tensor, options: Mapping[str, Any]) -> Tensor:

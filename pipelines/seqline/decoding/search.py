@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from seqline_plugins.architecture import State
+from seqline_plugins.recurrence.generated.rest import WeightsAtRest
 from seqline_plugins.task import SearchTokens
 
 
@@ -20,13 +21,16 @@ class Writer(Protocol):
     """Who says how likely each token is next: a model, or a table in a test."""
 
     def advance(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
-        """Return log-probabilities (R, V) after the tokens (R,) that were written last."""
+        """Return log-probabilities (R, V) after the tokens (R,) that were written last.
 
-    def choose(self, state: State, rows: Tensor, *, moved: bool) -> State:
+        The search changes them. Each input has as many rows, side by side; one at first.
+        """
+
+    def choose(self, state: State, rows: Tensor, inputs: Tensor | None = None) -> State:
         """Return the state of the chosen rows.
 
-        `moved` is False where each row is replaced by one of the same input: then what is the
-        same for all of an input's rows may stay as it is.
+        `inputs` are the inputs that are left, in their order, where some are left out: what is the
+        same for all rows of an input need be there only once for each.
         """
 
 
@@ -57,7 +61,8 @@ def write(
     from seqline.decoding.sampling import draw
 
     way = draw if options["sample"] else beam_search
-    return way(writer, state, limits_of(lengths, options["max_length"]), tokens, options)
+    with WeightsAtRest():
+        return way(writer, state, limits_of(lengths, options["max_length"]), tokens, options)
 
 
 GREEDY = {

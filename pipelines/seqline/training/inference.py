@@ -12,6 +12,7 @@ from torch import Tensor
 from seqline.decoding import write
 from seqline.model import SequenceModel
 from seqline.training.batches import ordered_batches
+from seqline_plugins.recurrence.generated.rest import WeightsAtRest
 from seqline_plugins.task import Batch, EncodedSplit, Example, Metrics, SearchTokens
 
 TOKENS = 4096
@@ -60,8 +61,9 @@ def answers(
     Without a `search` that is the likeliest output of each step.
     """
     model.eval()
-    with torch.inference_mode():
-        for rows in ordered_batches(split.lengths, TOKENS):
+    rest = WeightsAtRest()
+    for rows in ordered_batches(split.lengths, TOKENS):
+        with torch.inference_mode(), rest:
             batch = to_device(split.batch(rows), device)
             hidden = model(batch) if with_loss or search is None else None
             loss = None
@@ -75,7 +77,7 @@ def answers(
                 begun = model.begin(batch)
                 written = write(model, *begun, search.tokens, search.options)
                 predicted = written.tokens[:, 0]
-            yield Answers(rows, batch, predicted, loss)
+        yield Answers(rows, batch, predicted, loss)
 
 
 def score(

@@ -13,6 +13,8 @@ Letters: B batch, T time, H hidden size.
 
 from __future__ import annotations
 
+from weakref import WeakKeyDictionary
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -28,6 +30,8 @@ from seqline_plugins.recurrence.weights import GateWeights
 State = dict[str, Tensor]
 Line = tuple[Node, Node]
 """The coefficients a and b of a ⊙ state + b."""
+Found = tuple[Equations, tuple[str, Line] | None]
+_found: WeakKeyDictionary[GatedCell, dict[tuple[int, int], Found]] = WeakKeyDictionary()
 
 
 def linear_in_state(equations: Equations) -> tuple[str, Line] | None:
@@ -80,9 +84,19 @@ def _each(equations: Equations, op: str, line: Line, other: Node) -> Line:
 def is_linear(cell: GatedCell, input_size: int, hidden_size: int) -> bool:
     """Whether the scan can run a cell."""
     try:
-        return linear_in_state(trace(cell, input_size, hidden_size)) is not None
+        return _traced(cell, input_size, hidden_size)[1] is not None
     except UntraceableError:
         return False
+
+
+def _traced(cell: GatedCell, input_size: int, hidden_size: int) -> Found:
+    """Return a cell's equations and what is linear in them, found once a cell: every call asks."""
+    sizes = (input_size, hidden_size)
+    known = _found.setdefault(cell, {})
+    if sizes not in known:
+        equations = trace(cell, *sizes)
+        known[sizes] = equations, linear_in_state(equations)
+    return known[sizes]
 
 
 def run_scan(
@@ -93,8 +107,7 @@ def run_scan(
     state: State,
 ) -> tuple[Float[Tensor, "B T H"], State]:
     """Run a linear cell over time; equal to the reference loop."""
-    equations = trace(cell, weights.input_size, weights.hidden_size)
-    found = linear_in_state(equations)
+    equations, found = _traced(cell, weights.input_size, weights.hidden_size)
     assert found is not None  # the choice of kernel asked `is_linear`
     name, (a_node, b_node) = found
     fed = weights.feed_of_program(x, state)

@@ -12,6 +12,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from seqline_plugins.linear import Linear
+
 UNSCORED = -100
 
 
@@ -24,7 +26,7 @@ class Softmax(nn.Module):
     def __init__(self, input_size: int, classes: int, label_smoothing: float = 0.0) -> None:
         super().__init__()
         self.classes, self.label_smoothing = classes, label_smoothing
-        self.scores = nn.Linear(input_size, classes)
+        self.scores = Linear(input_size, classes)
 
     def loss(self, hidden: Tensor, targets: Int[Tensor, "*B"]) -> tuple[Tensor, Tensor]:
         """Return the summed loss and the number of targets; UNSCORED ones count for nothing.

@@ -63,7 +63,8 @@ class TagEncoding(Encoding):
         vectors: Counter[str] = Counter()
         for word, count in words.items():
             vectors[word.lower() if config.words.lowercase else word] += count
-        longest = config.affixes.longest
+        longest = config.affixes.longest if config.affixes.size else 0
+        shapes = Counter(map(shape_of, words) if config.shape.size else ())
         affixes = Counter(affix for word in words for affix in affixes_of(word, longest))
         return cls(
             longest_affix=longest,
@@ -73,7 +74,7 @@ class TagEncoding(Encoding):
             words=_number(vectors, config.words.min_count),
             characters=_number(Counter(char for word in words for char in word), 1),
             affixes=_number(affixes, config.affixes.min_count),
-            shapes=_number(Counter(map(shape_of, words)), 1),
+            shapes=_number(shapes, 1),
             lowercase=config.words.lowercase,
             auxiliary={
                 column: sorted(v for v, n in counts.items() if n >= config.auxiliary.min_count)
@@ -113,7 +114,7 @@ class TagEncoding(Encoding):
             tags=Ragged.of(tags),
             word=_flat(self.words.get(self._vector_of(word), UNKNOWN) for word in types),
             count=_flat(self.word_counts.get(word, 0) for word in types),
-            shape=_flat(self.shapes.get(shape_of(word), UNKNOWN) for word in types),
+            shape=_flat(self._shape_number(word) for word in types),
             affixes=Ragged.of(self._affix_numbers(word) for word in types),
             characters=Ragged.of(self._character_numbers(word) for word in types),
             auxiliary=self._auxiliary_numbers(examples),
@@ -138,6 +139,9 @@ class TagEncoding(Encoding):
     def _tag_number(self, tag: str | None) -> int:
         """An unscored word's number, a known tag's, or one past the last for an unknown tag."""
         return UNSCORED if tag is None else self._tag_numbers.get(tag, len(self.tags))
+
+    def _shape_number(self, word: str) -> int:
+        return self.shapes.get(shape_of(word), UNKNOWN) if self.shapes else UNKNOWN
 
     def _affix_numbers(self, word: str) -> list[int]:
         return [self.affixes.get(affix, UNKNOWN) for affix in affixes_of(word, self.longest_affix)]

@@ -67,20 +67,25 @@ class CharacterReader(nn.Module):
     def __init__(self, config: Any, vocabulary: int, kernel: str) -> None:
         super().__init__()
         self.vectors = nn.Embedding(vocabulary + SPECIAL, config.size, padding_idx=0)
-        self.recurrence = RecurrentStack(
-            config.cell,
-            config.size,
-            config.hidden_size,
-            num_layers=config.num_layers,
-            direction="both" if config.bidirectional else "forward",
-            kernel=kernel,
-        )
+        self.recurrence = RecurrentStack.of(config, config.size, kernel)
         self.output_size = self.recurrence.output_size
 
     def forward(
         self, characters: Int[Tensor, "U C"], lengths: Int[Tensor, "U"]
     ) -> Float[Tensor, "U DH"]:
-        """Return each word's last outputs: forward at its end, backward at its beginning."""
+        """Return each word's last outputs: forward at its end, backward at its beginning.
+
+        Words of like length are read together: one long address among them costs its own
+        characters, not the padding of all.
+        """
+        groups = _of_like_length(lengths)
+        read = [
+            self._read(characters[rows, : int(lengths[rows].max())], lengths[rows])
+            for rows in groups
+        ]
+        return torch.cat(read)[torch.cat(groups).argsort()]
+
+    def _read(self, characters: Int[Tensor, "U C"], lengths: Int[Tensor, "U"]) -> Tensor:
         outputs, _ = self.recurrence(self.vectors(characters), lengths)
         last = (lengths - 1).view(-1, 1, 1).expand(-1, 1, outputs.shape[-1])
         ends, starts = outputs.gather(1, last).squeeze(1), outputs[:, 0]
@@ -88,6 +93,12 @@ class CharacterReader(nn.Module):
             return ends
         half = outputs.shape[-1] // 2
         return torch.cat([ends[:, :half], starts[:, half:]], dim=-1)
+
+
+def _of_like_length(lengths: Int[Tensor, "U"]) -> list[Tensor]:
+    """Return the rows in groups, none more than twice as long as another: 8, 16, 32, … at most."""
+    group = (lengths - 1).clamp(min=7).double().log2().floor()
+    return [torch.nonzero(group == number).squeeze(1) for number in group.unique()]
 
 
 def _vectors(vocabulary: int, size: int) -> nn.Embedding | None:

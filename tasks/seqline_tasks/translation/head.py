@@ -8,6 +8,7 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from seqline_plugins.linear import Linear
 from seqline_plugins.task import Batch, Head, Inputs
 from seqline_tasks.heads.softmax import Softmax
 from seqline_tasks.translation.encoding import PairEncoding
@@ -23,7 +24,7 @@ class PieceHead(Head):
         super().__init__(config, encoding, input_size, loss)
         self.tied = config.embedding.tied != "none"
         size = config.embedding.size if self.tied else input_size
-        self.project = nn.Identity() if size == input_size else nn.Linear(input_size, size)
+        self.project = nn.Identity() if size == input_size else Linear(input_size, size)
         smoothing = loss.get("label_smoothing", 0.0)
         self.softmax = Softmax(size, len(encoding.target), smoothing)
 

@@ -204,6 +204,25 @@ def test_weights_of_attention_are_shares_of_the_places_that_are_there() -> None:
     assert bool((weights.masked_select(~there.unsqueeze(1).expand_as(weights)) == 0).all())
 
 
+@pytest.mark.parametrize("variant", ["dot", "general", "additive", "coverage"])
+def test_compiled_attention_is_torchs_for_many_rows_of_a_source(variant: str) -> None:
+    network = make(**VARIANTS[variant]).eval()
+    source, target = drawn()
+    start = network.encode(source, SOURCE_LENGTHS)
+    rows = torch.arange(B).repeat_interleave(2)
+    there_once = {name: start[name] for name in network.lasting}
+    start = network.reorder(start, rows) | there_once
+    wide = torch.randn(2 * B, FED, dtype=torch.float64)
+    found = []
+    for grad in (False, True):
+        with torch.set_grad_enabled(grad):
+            _, state = network.step(wide, start)
+            hidden, state = network.step(target[rows, 1], state)
+            found.append({"hidden": hidden.detach(), **state})
+    for name, tensor in found[0].items():
+        torch.testing.assert_close(tensor, found[1][name], atol=1e-10, rtol=0)
+
+
 def test_coverage_is_what_was_looked_at_so_far() -> None:
     network = make(attention="additive", coverage=True).eval()
     source, target = drawn()
@@ -222,10 +241,10 @@ def test_without_a_source_nothing_is_looked_at() -> None:
 def test_the_scores_are_those_of_the_papers() -> None:
     torch.manual_seed(0)
     query, memory = torch.randn(1, 2, 3), torch.randn(1, 4, 3)
-    valid = torch.ones(1, 4, dtype=torch.bool)
+    lengths = torch.tensor([4])
     for kind in ("dot", "general", "additive"):
         attention = Attention(kind, 3, 3, 5)
-        context, weights = attention(query, attention.keys(memory), memory, valid)
+        context, weights = attention(query, attention.keys(memory), memory, lengths)
         for u in range(2):
             h = query[0, u]
             if kind == "dot":

@@ -4,18 +4,25 @@
 
 with score h·m (`dot`) or h·W m (`general`, Luong et al. 2015), or v·tanh(W h + U m) (`additive`,
 Bahdanau et al. 2015), where coverage adds w · Σ a of the steps before (See et al. 2017).
-Letters: B batch, U target steps, S source places, Q, M, A sizes of query, memory and key.
+Letters: G sources, n rows of each, R = G n rows, U target steps, S source places, Q, M, A sizes of
+query, memory and key.
 """
 
 from __future__ import annotations
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
+
+from seqline_plugins.linear import Linear
+from seqline_plugins.recurrence.generated import rows
 
 
 class Attention(nn.Module):
-    """Scores of one of three kinds; places that are not valid get weight 0."""
+    """Scores of one of three kinds; places past a source's length get weight 0.
+
+    A search has n rows for each source, side by side; what they look at is there once.
+    """
 
     def __init__(
         self, kind: str, query_size: int, memory_size: int, size: int, coverage: bool = False
@@ -23,35 +30,66 @@ class Attention(nn.Module):
         super().__init__()
         self.kind = kind
         if kind == "general":
-            self.of_memory = nn.Linear(memory_size, query_size, bias=False)
+            self.of_memory = Linear(memory_size, query_size, bias=False)
         elif kind == "additive":
-            self.of_memory = nn.Linear(memory_size, size)
-            self.of_query = nn.Linear(query_size, size, bias=False)
+            self.of_memory = Linear(memory_size, size)
+            self.of_query = Linear(query_size, size, bias=False)
             self.score = nn.Linear(size, 1, bias=False)
         self.of_coverage = nn.Linear(1, size, bias=False) if coverage else None
 
-    def keys(self, memory: Float[Tensor, "B S M"]) -> Float[Tensor, "B S A"]:
+    def keys(self, memory: Float[Tensor, "G S M"]) -> Float[Tensor, "G S A"]:
         """Return what of the memory queries are compared with; the same for all steps."""
         keys: Tensor = memory if self.kind == "dot" else self.of_memory(memory)
         return keys
 
     def forward(
         self,
-        query: Float[Tensor, "B U Q"],
-        keys: Float[Tensor, "B S A"],
-        memory: Float[Tensor, "B S M"],
-        valid: Bool[Tensor, "B S"],
-        coverage: Float[Tensor, "B S"] | None = None,
-    ) -> tuple[Float[Tensor, "B U M"], Float[Tensor, "B U S"]]:
-        """Return the context and the weights of each step; both 0 where no place is valid."""
+        query: Float[Tensor, "R U Q"],
+        keys: Float[Tensor, "G S A"],
+        memory: Float[Tensor, "G S M"],
+        lengths: Int[Tensor, "G"],
+        coverage: Float[Tensor, "R S"] | None = None,
+    ) -> tuple[Float[Tensor, "R U M"], Float[Tensor, "R U S"]]:
+        """Return the context and the weights of each step; both 0 where a source has no place.
+
+        `coverage`, which needs U = 1, is what was looked at before.
+        """
+        (R, U), (G, S) = query.shape[:2], keys.shape[:2]
         if self.kind == "additive":
-            summed = self.of_query(query).unsqueeze(2) + keys.unsqueeze(1)
+            query = self.of_query(query)
+        if self.of_coverage is None:
+            coverage = None
+        if rows.serves(query, keys, memory, coverage):
+            score = self.score.weight[0] if self.kind == "additive" else None
+            of_coverage = None if self.of_coverage is None else self.of_coverage.weight[:, 0]
+            flat = query.reshape(R * U, -1)
+            context, weights = rows.attend(
+                flat, keys, memory, lengths, score, coverage, of_coverage
+            )
+        else:
+            context, weights = self._attend(
+                query.reshape(G, -1, query.shape[-1]), keys, memory, lengths, coverage
+            )
+        return context.view(R, U, -1), weights.view(R, U, S)
+
+    def _attend(
+        self,
+        query: Tensor,
+        keys: Tensor,
+        memory: Tensor,
+        lengths: Tensor,
+        coverage: Tensor | None,
+    ) -> tuple[Tensor, Tensor]:
+        """Return both for queries (G, n U, Q), by torch."""
+        G, S = keys.shape[:2]
+        if self.kind == "additive":
+            summed = query.unsqueeze(2) + keys.unsqueeze(1)
             if coverage is not None and self.of_coverage is not None:
-                summed = summed + self.of_coverage(coverage[:, None, :, None])
+                summed = summed + self.of_coverage(coverage.view(G, -1, S, 1))
             scores = self.score(summed.tanh()).squeeze(-1)
         else:
             scores = query @ keys.transpose(1, 2)
-        seen = valid.unsqueeze(1)
+        seen = (torch.arange(S, device=keys.device) < lengths.unsqueeze(-1)).unsqueeze(1)
         scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
         scores = scores.masked_fill(~seen, torch.finfo(scores.dtype).min)
         weights = (scores.softmax(dim=-1) * seen).to(memory.dtype)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from seqline_plugins.architectures.encoder_decoder.attention import Attention
 from seqline_plugins.architectures.encoder_decoder.config import Config
+from seqline_plugins.linear import Linear
 from seqline_plugins.recurrence.layer import RecurrentLayer
 
 State = dict[str, Tensor]
@@ -48,7 +49,7 @@ class Decoder(nn.Module):
         if attends:
             size = config.attention_size or H
             self.attention = Attention(config.attention, H, M, size, config.coverage)
-            self.out = nn.Linear(H + M, H)
+            self.out = Linear(H + M, H)
         sizes = [input_size + (H if config.input_feeding else 0)]
         sizes += [H + (M if attends and number > self.looks else 0) for number in range(1, count)]
         self.layers = nn.ModuleList(
@@ -73,10 +74,9 @@ class Decoder(nn.Module):
         }
         if self.attention is not None:
             state |= {"memory": memory, "keys": self.attention.keys(memory), "lengths": lengths}
+            state["coverage"] = memory.new_zeros(memory.shape[:2])
         if self.config.input_feeding:
             state["fed"] = memory.new_zeros(len(memory), self.hidden_size)
-        if self.config.coverage:
-            state["coverage"] = memory.new_zeros(memory.shape[:2])
         return state
 
     def forward(
@@ -126,15 +126,15 @@ class Decoder(nn.Module):
             x = self.out(torch.cat([x, context.to(x.dtype)], dim=-1)).tanh()
         if self.config.input_feeding:
             after["fed"] = x[:, 0]
-        if self.config.coverage and weights is not None:
-            after["coverage"] = state["coverage"] + weights[:, 0]
+        if weights is not None:
+            after["coverage"] = state["coverage"] + weights.sum(dim=1)
         return Attended(x, weights, after)
 
     @staticmethod
     def _look(attention: Attention, query: Tensor, state: State) -> tuple[Tensor, Tensor]:
-        memory, keys = state["memory"], state["keys"]
-        valid = torch.arange(memory.shape[1], device=memory.device) < state["lengths"].unsqueeze(-1)
-        context, weights = attention(query, keys, memory, valid, state.get("coverage"))
+        memory, keys, lengths = state["memory"], state["keys"], state["lengths"]
+        coverage = state["coverage"] if attention.of_coverage is not None else None
+        context, weights = attention(query, keys, memory, lengths, coverage)
         return context, weights
 
     def _layers(self) -> list[RecurrentLayer]:

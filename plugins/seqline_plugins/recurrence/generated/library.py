@@ -71,8 +71,8 @@ class CallFields(Structure):
 
     _fields_ = (
         *((name, c_int64) for name in ("B", "T", "I", "H", "reverse", "threads")),
-        *((name, c_int64) for name in ("start", "stop", "adds")),
-        *((name, c_void_p) for name in ("parallel", "lengths", "x", "W_F", "bias")),
+        *((name, c_int64) for name in ("start", "stop", "adds", "is_packed")),
+        *((name, c_void_p) for name in ("packed", "parallel", "lengths", "x", "W_F", "bias")),
         *((name, POINTER(c_void_p)) for name in ("W_R", "own", "noise", "initial")),
         ("output", c_void_p),
         ("last", POINTER(c_void_p)),
@@ -107,6 +107,11 @@ class Library:
     def tape_stride(self, hidden_size: int) -> int:
         """Return the numbers that a token takes on the tape."""
         return int(self._engine.seqline_tape_stride(ctypes.byref(self.program), hidden_size))
+
+    def packed_size(self, call: CallFields) -> int:
+        """Return the bytes that a call's weights take when they are packed for its products."""
+        size = self._engine.seqline_packed_size(ctypes.byref(self.program), ctypes.byref(call))
+        return int(size)
 
     def forward(self, call: CallFields) -> None:
         """Run forward. Raises `MemoryError`."""
@@ -179,7 +184,11 @@ def engine(dtype: torch.dtype) -> ctypes.CDLL:
     library = load_library([source], DEFINES[dtype])
     library.seqline_tape_stride.restype = c_int64
     library.seqline_tape_stride.argtypes = (c_void_p, c_int64)
-    for function in (library.seqline_forward, library.seqline_backward):
+    for function in (
+        library.seqline_packed_size,
+        library.seqline_forward,
+        library.seqline_backward,
+    ):
         function.restype, function.argtypes = c_int64, (c_void_p, c_void_p)
     return library
 

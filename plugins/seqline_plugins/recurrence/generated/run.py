@@ -23,6 +23,7 @@ from seqline_plugins.recurrence.generated.library import (
     pointers,
 )
 from seqline_plugins.recurrence.generated.parameters import own_parameter, recurrent_matrix
+from seqline_plugins.recurrence.generated.rest import at_rest, made_once
 from seqline_plugins.recurrence.generated.tape import Tape
 from seqline_plugins.recurrence.generated.twice import differentiable_gradients, split_arguments
 from seqline_plugins.recurrence.weights import GateWeights
@@ -43,6 +44,7 @@ class Shape:
     keeps: bool
     has_bias: bool
     states: int
+    weights: GateWeights
 
 
 _loaded_in = os.getpid()
@@ -79,6 +81,7 @@ def run_generated(
         torch.is_grad_enabled(),
         any(gate.bias for gate in weights.fed),
         len(own_state),
+        weights,
     )
     fed = [weights.windows(x, state), weights.matrix_of_fed(), weights.bias_of_fed()]
     flat = [tensor.contiguous() for tensor in [*fed, *W_R, *owns, *own_state.values()]]
@@ -102,7 +105,10 @@ class _Recurrence(torch.autograd.Function):
             last = [x.new_empty(B, H) for _ in range(shape.states)]
             call = _call(shape, flat, output, chunk, bounds[-1], last)
             call.tape = None if tape is None else address(tape.numbers)
+            packed = None if keeps else _room_at_rest(shape, call)
             library.forward(call)
+            if packed is not None:
+                packed.filled = True
             bounds.append(last)
         ctx.shape, ctx.chunks, ctx.bounds, ctx.tape = shape, chunks, bounds[:-1], tape
         if keeps:
@@ -137,6 +143,26 @@ class _Recurrence(torch.autograd.Function):
             carried = gradients.go_back(chunk, tape, before, upstream, carried)
             tape = None
         return (None, *gradients.finished())
+
+
+@dataclass
+class _Packed:
+    room: Tensor
+    filled: bool = False
+
+
+def _room_at_rest(shape: Shape, call: CallFields) -> _Packed | None:
+    """Give a call room for its packed weights that later calls find filled, if they are at rest."""
+    if not at_rest():
+        return None
+    key = ("recurrence", id(shape.weights), id(shape.library))
+
+    def make() -> _Packed:
+        return _Packed(torch.empty(shape.library.packed_size(call), dtype=torch.uint8))
+
+    packed: _Packed = made_once(key, shape.weights, make)
+    call.packed, call.is_packed = address(packed.room), int(packed.filled)
+    return packed
 
 
 class _Gradients:

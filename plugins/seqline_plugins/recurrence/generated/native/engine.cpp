@@ -33,7 +33,9 @@ static void run_forward(const Program& program, const Call& call) {
     shared_room.reserve(weights_room(program, call, sizes) +
                         (program.gates * sizes.padded + PANEL) * sizeof(REAL) + 192);
     shared_room.clear();
-    const Weights weights = pack_weights(shared_room, program, call, sizes, false, program.gates > 0);
+    Room borrowed(call.packed);
+    const Weights weights = pack_weights(call.packed ? borrowed : shared_room, program, call, sizes,
+                                         false, program.gates > 0, call.packed && call.is_packed);
     REAL* bias = nullptr;
     if (call.bias) {
         bias = shared_room.take(program.gates * sizes.padded + PANEL);
@@ -80,6 +82,10 @@ int64_t seqline_tape_stride(const seqline::Program* program, int64_t H) {
     seqline::Call call{};
     call.H = H;
     return seqline::Sizes(call, *program).stride;
+}
+// Bytes of `Call::packed`.
+int64_t seqline_packed_size(const seqline::Program* program, const seqline::Call* call) {
+    return seqline::weights_room(*program, *call, seqline::Sizes(*call, *program));
 }
 int64_t seqline_forward(const seqline::Program* program, const seqline::Call* call) {
     try {

@@ -35,6 +35,8 @@ struct Call {
     int64_t B, T, I, H, reverse, threads;
     int64_t start, stop;         // the steps to do, of T
     int64_t adds;                // whether the weights' gradients are added to what is there
+    int64_t is_packed;           // whether `packed` is filled, by an earlier call
+    void* packed;                // the caller's room for packed weights, or null
     Parallel parallel;           // OpenMP's way to run a function in a team, or null
     const int64_t* lengths;      // of every row, or null: all are T
     const REAL* x;               // (B, T, I)

@@ -12,10 +12,15 @@
 
 namespace seqline {
 
-// Memory of a thread that is kept for the next call.
+// Memory of a thread that is kept for the next call, or the caller's own.
 class Room {
   public:
-    ~Room() { std::free(start_); }
+    Room() = default;
+    explicit Room(void* borrowed) : start_((char*)borrowed), owned_(false) {}
+    Room(const Room&) = delete;
+    ~Room() {
+        if (owned_) std::free(start_);
+    }
     void clear() { used_ = 0; }
     template <class T = REAL> T* take(long count) {
         const long size = rounded_up(count * sizeof(T), 64) + 64;  // apart, so that rows do not alias
@@ -39,6 +44,7 @@ class Room {
     }
     char* start_ = nullptr;
     long size_ = 0, used_ = 0;
+    bool owned_ = true;
 };
 
 class NoDenormals {  // numbers below the smallest normal one count as zero: they are very slow

@@ -56,7 +56,8 @@ struct Weights {  // packed for one direction of the computation
 };
 
 static Weights pack_weights(Room& room, const Program& program, const Call& call,
-                            const Sizes& sizes, bool backward, bool with_fed) {
+                            const Sizes& sizes, bool backward, bool with_fed,
+                            bool filled = false) {
     Weights weights;
     std::vector<Cell*> places;
     const auto claim = [&](long gates, long wide) {
@@ -68,6 +69,7 @@ static Weights pack_weights(Room& room, const Program& program, const Call& call
     if (with_fed) weights.fed = claim(program.gates, call.I);
     for (long p = 0; p < program.products; p++)
         weights.products.push_back(claim(program.product[p].gates, sizes.H));
+    if (filled) return weights;
     const long parts = (long)call.B * (call.stop - call.start) < 64 ? 1 : call.threads;
     const auto pack = backward ? pack_backward : pack_forward;
     in_parts(call, parts, [&](long part) {

@@ -1,6 +1,6 @@
-"""The bridge: from the encoder's last state to the decoder's first, whatever either consists of.
+"""The bridge: from what was read to the state in which writing begins, whatever either consists of.
 
-A GRU encoder may feed an LSTM decoder, two directions one, two layers three.
+A GRU encoder may feed an LSTM decoder, two directions one, two layers three; an entity any cell.
 Letters: B batch.
 """
 
@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from seqline_plugins.linear import Linear
 from seqline_plugins.recurrence.window import PAST
 
 State = dict[str, Tensor]
@@ -33,7 +34,7 @@ class Bridge(nn.Module):
         ]
         self.reads = [min(number, len(sources) - 1) for number in range(len(targets))]
         self.maps = nn.ModuleList(
-            nn.Linear(_size(sources[read]), sum(math.prod(s) for s in shapes.values()))
+            Linear(_size(sources[read]), sum(math.prod(s) for s in shapes.values()))
             for read, shapes in zip(self.reads, self.shapes, strict=True)
         )
 

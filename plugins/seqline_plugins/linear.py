@@ -1,0 +1,38 @@
+"""A linear layer whose rows do not depend on each other, in bits, where no gradient is asked for.
+
+What a model writes is then the same whatever it is batched with. Compiled code serves on a
+processor; elsewhere the products are torch's over blocks of as many rows each.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from seqline_plugins.recurrence.generated import rows
+
+ROWS = 64
+"""Rows of a block; the last one is filled up with zeros."""
+
+
+class Linear(nn.Linear):
+    """y = W x + b."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (…, out) of (…, in)."""
+        return product(x, self.weight, self.bias)
+
+
+def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Return x Wᵀ + b, (…, I) → (…, O)."""
+    if torch.is_grad_enabled() or torch.is_autocast_enabled(x.device.type):
+        return F.linear(x, weight, bias)
+    if rows.serves(x, weight, bias):
+        return rows.linear(x, weight, bias)
+    flat = x.reshape(-1, x.shape[-1])
+    missing = -len(flat) % ROWS
+    filled = F.pad(flat, (0, 0, 0, missing))
+    blocks = [F.linear(block, weight, bias) for block in filled.split(ROWS)]
+    done = torch.cat(blocks) if blocks else F.linear(filled, weight, bias)
+    return done[: len(flat)].view(*x.shape[:-1], len(weight))

@@ -1,0 +1,141 @@
+"""Products and attention whose result in a row depends on that row alone, in bits.
+
+For what a model does without a gradient; torch's own products sum in another order for another
+number of rows.
+Letters: R rows, G inputs, S places, Q, M sizes of query and memory.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from ctypes import Structure, c_int64, c_void_p
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from seqline_plugins.recurrence.generated.compiler import NATIVE, CompilerError, load_library
+from seqline_plugins.recurrence.generated.library import DEFINES, address, openmp
+from seqline_plugins.recurrence.generated.rest import made_once
+
+PRECISIONS = (torch.float32, torch.float64)
+
+
+class _Linear(Structure):
+    """Mirrors `Linear` of native/rows.cpp."""
+
+    _fields_ = (
+        *((name, c_int64) for name in ("rows", "inputs", "outputs", "threads")),
+        *((name, c_void_p) for name in ("parallel", "x", "packed", "bias", "y")),
+    )
+
+
+class _Attention(Structure):
+    """Mirrors `Attention` of native/rows.cpp."""
+
+    _fields_ = (
+        *((name, c_int64) for name in ("inputs", "queries", "places", "query_size")),
+        *((name, c_int64) for name in ("memory_size", "threads")),
+        *((name, c_void_p) for name in ("parallel", "lengths", "query", "keys", "memory")),
+        *((name, c_void_p) for name in ("score", "coverage", "of_coverage", "weights", "context")),
+    )
+
+
+def serves(*tensors: Tensor | None) -> bool:
+    """Say whether compiled code serves here: no gradient, a processor, a compiler, a precision."""
+    given = [tensor for tensor in tensors if tensor is not None]
+    like = given[0]
+    return (
+        not torch.is_grad_enabled()
+        and not torch.is_autocast_enabled(like.device.type)
+        and like.dtype in PRECISIONS
+        and all(t.device.type == "cpu" and t.dtype == like.dtype for t in given)
+        and _library(like.dtype) is not None
+    )
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Return x Wᵀ + b of (…, I); see `serves`."""
+    library = _library(x.dtype)
+    outputs, inputs = weight.shape
+    rows = x.reshape(-1, inputs).contiguous()
+    y = x.new_empty(len(rows), outputs)
+    key = ("linear", weight.data_ptr(), tuple(weight.shape), weight.dtype)
+    packed = made_once(key, weight, lambda: _packed(library, weight))
+    bias = None if bias is None else bias.contiguous()
+    call = _Linear(
+        *(len(rows), inputs, outputs, torch.get_num_threads(), _team()),
+        *(address(tensor) for tensor in (rows, packed, bias, y)),
+    )
+    if len(rows):
+        _check(library.seqline_linear(ctypes.byref(call)))
+    return y.view(*x.shape[:-1], outputs)
+
+
+def attend(
+    query: Tensor,
+    keys: Tensor,
+    memory: Tensor,
+    lengths: Tensor,
+    score: Tensor | None = None,
+    coverage: Tensor | None = None,
+    of_coverage: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Return context (R, M) and weights (R, S) of queries (R, Q), R/G for each memory.
+
+    keys (G, S, Q), memory (G, S, M), lengths (G,). The scores are query · key, or with `score` (Q,)
+    v · tanh(query + key + coverage w), coverage (R, S), w = `of_coverage` (Q,).
+    """
+    library = _library(query.dtype)
+    (G, S, Q), M, R = keys.shape, memory.shape[2], len(query)
+    weights, context = query.new_empty(R, S), query.new_empty(R, M)
+    parts = [query, keys, memory, score, coverage, of_coverage]
+    flat = [None if tensor is None else tensor.contiguous() for tensor in parts]
+    lengths = lengths.to(torch.int64).contiguous()
+    call = _Attention(
+        *(G, R // max(1, G), S, Q, M, torch.get_num_threads(), _team(), address(lengths)),
+        *(address(tensor) for tensor in (*flat, weights, context)),
+    )
+    if R:
+        _check(library.seqline_attention(ctypes.byref(call)))
+    return context, weights
+
+
+def _packed(library: Any, weight: Tensor) -> Tensor:
+    outputs, inputs = weight.shape
+    size = library.seqline_linear_size(inputs, outputs)
+    packed = torch.empty(size, dtype=torch.uint8)
+    given = weight.detach().contiguous()
+    library.seqline_pack(address(packed), address(given), inputs, outputs)
+    return packed
+
+
+def _check(failed: int) -> None:
+    if failed:
+        raise MemoryError("there is not enough memory for a product")
+
+
+_loaded_in = os.getpid()
+
+
+def _team() -> int | None:
+    return openmp() if os.getpid() == _loaded_in else None  # a fork has no team
+
+
+@cache
+def _library(dtype: torch.dtype) -> Any:
+    """Return the compiled code for a precision, None where it cannot be had."""
+    try:
+        source = (NATIVE / "rows.cpp").read_text(encoding="utf-8")
+        library = load_library([source], DEFINES[dtype])
+    except CompilerError:
+        return None
+    library.seqline_linear_size.restype = c_int64
+    library.seqline_linear_size.argtypes = (c_int64, c_int64)
+    library.seqline_pack.restype = None
+    library.seqline_pack.argtypes = (c_void_p, c_void_p, c_int64, c_int64)
+    for function in (library.seqline_linear, library.seqline_attention):
+        function.restype, function.argtypes = c_int64, (c_void_p,)
+    return library
