@@ -190,9 +190,9 @@ def new_state(cell: GatedCell, t: Timestep) -> dict[str, Tensor]:
         raise DeclarationError(f"{_equations_of(cell)}: they read {error}") from error
     names = tuple(t.state)
     if not isinstance(new, Mapping):
-        found = f"{type(new).__name__}, expected a dict"
         raise DeclarationError(
-            f"{_equations_of(cell)}: they return a {found} of {', '.join(names)}"
+            f"{_equations_of(cell)}: they return a {type(new).__name__}, expected a dict of "
+            f"{', '.join(names)}"
         )
     for name in names:
         if name not in new:
@@ -208,8 +208,7 @@ def new_state(cell: GatedCell, t: Timestep) -> dict[str, Tensor]:
                 f"{_equations_of(cell)}: the new state '{name}' has {shape}, expected "
                 f"(batch, hidden) = {tuple(wanted)}"
             )
-    given_back: dict[str, Tensor] = new
-    return given_back
+    return dict(new)
 
 
 def _equations_of(cell: GatedCell) -> str:

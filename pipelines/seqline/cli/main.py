@@ -242,6 +242,28 @@ def plugins_check(
         raise typer.Exit(WRONG_INPUT)
 
 
+@plugins.command("new")
+def plugins_new(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="As in cell=NAME: my_cell.")],
+    kind: Annotated[
+        str, typer.Option("--kind", help="cell, step-cell, architecture or task.")
+    ] = "cell",
+    traceback: Traceback = False,
+    as_json: Json = False,
+) -> None:
+    """Write a plugin package into a new folder here; it works before a line is changed."""
+    with reported(traceback, as_json):
+        from seqline.cli.new import new_plugin
+
+        folder = new_plugin(name, kind, Path())
+        if as_json:
+            import json
+
+            typer.echo(json.dumps({"folder": str(folder.resolve())}))
+        else:
+            typer.echo(f"{folder}: next, `pip install -e {folder}` and its README.md.")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status; `arguments` are the process's own if None."""
     try:

@@ -214,7 +214,9 @@ def learn(
     """
     net.zero_grad()
     x = x.detach().clone().requires_grad_()
-    given = {k: v.detach().clone().requires_grad_() for k, v in (state or {}).items()}
+    given = {k: v.detach().clone() for k, v in (state or {}).items()}
+    for tensor in given.values():
+        tensor.requires_grad_(tensor.is_floating_point())
     bounds = None if lengths is None else torch.tensor(lengths)
     output, last = net(x, bounds, given or None)
     places = torch.arange(1, output[0].numel() + 1, dtype=x.dtype).view_as(output[0])
