@@ -16,18 +16,29 @@ from torch import Tensor, nn
 
 from seqline_plugins.architecture import Architecture, State
 from seqline_plugins.build import build_architecture, build_task
+from seqline_plugins.discovery import load
 from seqline_plugins.recurrence.layer import RecurrentLayer
 from seqline_plugins.task import Batch, Encoding, Head, Inputs
 
+WINDOW, READ = "window", "read"
+"""In the state of a model that reads a window anew: its longest length, as a shape; what it has."""
 _MEMBER = re.compile(r"^members\.\d+\.")
 
 
 class SequenceModel(nn.Module, ABC):
     """Batch → hidden → loss or predictions."""
 
+    @property
     @abstractmethod
-    def forward(self, batch: Batch) -> Tensor:
-        """Return the hidden features that the loss and the predictions are made of."""
+    def is_aligned(self) -> bool:
+        """Whether there is an output for every input: only then can its steps be cut in time."""
+
+    @abstractmethod
+    def forward(self, batch: Batch, state: State | None = None) -> tuple[Tensor, State]:
+        """Return the hidden features that loss and predictions are made of, and the state after.
+
+        `state` is what an earlier window of the same rows left.
+        """
 
     @abstractmethod
     def loss(self, hidden: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -53,6 +64,21 @@ class SequenceModel(nn.Module, ABC):
     def choose(self, state: State, rows: Tensor, inputs: Tensor | None = None) -> State:
         """Return the state of the chosen rows, see `seqline.decoding.search.Writer`."""
 
+    @abstractmethod
+    def start(self, batch: Batch | None, rows: int, window: int | None = None) -> State:
+        """Return the state of `rows` sequences before their first step, an entity read if any.
+
+        `window` is how many steps a model reads anew that has one output for a whole sequence.
+        """
+
+    @abstractmethod
+    def follow(self, sample: Tensor, state: State) -> tuple[Tensor, State]:
+        """Return the hidden features after the samples (R, …) that stand last, and the state."""
+
+    @abstractmethod
+    def sample(self, hidden: Tensor, options: Mapping[str, Any], draw: torch.Generator) -> Tensor:
+        """Return what comes next, one a row, see `seqline_plugins.task.Head.sample`."""
+
 
 class Network(SequenceModel):
     """A task's inputs, an architecture, the task's head."""
@@ -61,15 +87,27 @@ class Network(SequenceModel):
         super().__init__()
         self.inputs, self.architecture, self.head = inputs, architecture, head
 
-    def forward(self, batch: Batch) -> Tensor:
-        """Return the hidden features that the head reads, (B, T, H)."""
-        features, lengths = self.inputs(batch)
-        state: State | None = None
+    @property
+    def is_aligned(self) -> bool:
+        """Whether the architecture is."""
+        return self.architecture.kind.output == "aligned"
+
+    def forward(self, batch: Batch, state: State | None = None) -> tuple[Tensor, State]:
+        """Return the hidden features that the head reads, (B, T, H), and the state after them."""
+        features, lengths = self.read(batch)
         if self.architecture.kind.output == "sequence":
             state = self.architecture.encode(features, lengths)
             features, lengths = self.inputs.targets(batch)
-        hidden, _ = self.architecture(features, lengths, state)
-        return hidden
+        hidden, after = self.architecture(features, lengths, state)
+        return hidden, after
+
+    def read(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return what the architecture reads, (B, T, I), and its steps; an entity has one."""
+        if self.architecture.kind.input != "entity":
+            features, lengths = self.inputs(batch)
+            return features, lengths
+        entity = self.inputs.entity(batch)
+        return entity.unsqueeze(1), torch.ones(len(entity), dtype=torch.int64, device=entity.device)
 
     def loss(self, hidden: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the head's loss."""
@@ -85,7 +123,7 @@ class Network(SequenceModel):
 
     def begin(self, batch: Batch) -> tuple[State, Tensor]:
         """Read the input."""
-        features, lengths = self.inputs(batch)
+        features, lengths = self.read(batch)
         return self.architecture.encode(features, lengths), lengths
 
     def advance(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
@@ -101,6 +139,30 @@ class Network(SequenceModel):
             lasting = self.architecture.reorder(lasting, inputs)
         return self.architecture.reorder(moving, rows) | lasting
 
+    def start(self, batch: Batch | None, rows: int, window: int | None = None) -> State:
+        """Return the architecture's state, or a window without steps."""
+        if self.architecture.kind.output == "entity":
+            return {WINDOW: torch.zeros(rows, 0, window or 1)}
+        if batch is None or self.architecture.kind.output != "sequence":
+            return self.architecture.initial_state(rows)
+        features, lengths = self.read(batch)
+        state = self.architecture.encode(features, lengths)
+        return self.architecture.reorder(state, torch.zeros(rows, dtype=torch.int64))
+
+    def follow(self, sample: Tensor, state: State) -> tuple[Tensor, State]:
+        """Take one step of the architecture, or read the window again with the new sample."""
+        fed = self.inputs.feedback(sample)
+        if WINDOW not in state:
+            return self.architecture.step(fed, state)
+        before, most = state.get(READ), state[WINDOW].shape[2]
+        read = fed.unsqueeze(1) if before is None else torch.cat([before, fed.unsqueeze(1)], 1)
+        hidden, _ = self.architecture(read[:, -most:])
+        return hidden, {**state, READ: read[:, -most:]}
+
+    def sample(self, hidden: Tensor, options: Mapping[str, Any], draw: torch.Generator) -> Tensor:
+        """Return the head's samples."""
+        return self.head.sample(hidden, options, draw)
+
 
 class Ensemble(SequenceModel):
     """Networks that learn from the same batches, their probabilities averaged to predict.
@@ -112,9 +174,17 @@ class Ensemble(SequenceModel):
         super().__init__()
         self.members = nn.ModuleList(members)
 
-    def forward(self, batch: Batch) -> Tensor:
-        """Return every member's hidden features, (M, B, T, H)."""
-        return torch.stack([member(batch) for member in self.members])
+    @property
+    def is_aligned(self) -> bool:
+        """Whether the members are."""
+        return self._networks()[0].is_aligned
+
+    def forward(self, batch: Batch, state: State | None = None) -> tuple[Tensor, State]:
+        """Return every member's hidden features, (M, B, T, H), and their states."""
+        before = [None] * len(self.members) if state is None else self._apart(state)
+        pairs = [member(batch, own) for member, own in zip(self.members, before, strict=True)]
+        hidden, states = zip(*pairs, strict=True)
+        return torch.stack(hidden), _together(states)
 
     def loss(self, hidden: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the mean of the members' losses: each learns as if it were alone."""
@@ -150,6 +220,21 @@ class Ensemble(SequenceModel):
         parts = zip(self._networks(), self._apart(state), strict=True)
         return _together([one.choose(own, rows, inputs) for one, own in parts])
 
+    def start(self, batch: Batch | None, rows: int, window: int | None = None) -> State:
+        """Return every member's state."""
+        return _together([one.start(batch, rows, window) for one in self._networks()])
+
+    def follow(self, sample: Tensor, state: State) -> tuple[Tensor, State]:
+        """Let every member follow; their hidden features, (M, R, H)."""
+        parts = zip(self._networks(), self._apart(state), strict=True)
+        hidden, states = zip(*[one.follow(sample, own) for one, own in parts], strict=True)
+        return torch.stack(hidden), _together(states)
+
+    def sample(self, hidden: Tensor, options: Mapping[str, Any], draw: torch.Generator) -> Tensor:
+        """Return the samples of a member drawn anew each time: that is their mean distribution."""
+        chosen = int(torch.randint(len(self.members), (), generator=draw))
+        return self._networks()[chosen].sample(hidden[chosen], options, draw)
+
     def _apart(self, state: State) -> list[State]:
         return [
             {n.partition(".")[2]: t for n, t in state.items() if n.partition(".")[0] == str(number)}
@@ -173,8 +258,11 @@ def build_model(config: Mapping[str, Any], encoding: Encoding) -> SequenceModel:
 def _network(config: Mapping[str, Any], encoding: Encoding) -> Network:
     task, kernel = build_task(config["task"]), config["trainer"]["kernel"]
     inputs = task.inputs(task.config, encoding, kernel)
-    sizes = (inputs.output_size, kernel, inputs.fed_size)
-    architecture = build_architecture(config["architecture"], *sizes)
+    kind = load("architecture", config["architecture"]["name"]).kind
+    of_entity = inputs.entity_size if kind.input == "entity" else None
+    size = inputs.output_size if of_entity is None else of_entity
+    fed_size = inputs.fed_size if kind.output == "sequence" else None
+    architecture = build_architecture(config["architecture"], size, kernel, fed_size)
     head = task.head(task.config, encoding, architecture.output_size, config["loss"])
     head.tie(inputs)
     network = Network(inputs, architecture, head)

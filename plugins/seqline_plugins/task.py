@@ -14,11 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from seqline_plugins.architecture import Kind
 from seqline_plugins.errors import UserError
+from seqline_plugins.generation import Generation
 from seqline_plugins.options import NoOptions
 from seqline_plugins.sources import DataSource
 
@@ -58,9 +60,10 @@ class Source(ABC):
         self.config = config
 
     @abstractmethod
-    def read(self, data: DataSource) -> dict[str, list[Example]]:
+    def read(self, data: DataSource) -> Mapping[str, Sequence[Example]]:
         """Return the raw examples of `train`, `validation` and `test`.
 
+        They may be read only as they are gone through, so that a corpus need not fit in memory.
         Raises `UserError` naming file and line for what cannot be read.
         """
 
@@ -131,13 +134,40 @@ class Encoding(ABC):
 
 
 class EncodedSplit(ABC):
-    """Examples in numbers: how long each is, and any of them as a padded batch."""
+    """Examples in numbers: how long each is, and any of them as a padded batch.
+
+    timed   the batch's tensors that run along time, (B, T, …): what truncated BPTT cuts
+    """
 
     lengths: Sequence[int]
+    timed: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def tokens(self) -> int:
+        """Steps of all rows together."""
+        return int(sum(int(length) for length in self.lengths))
 
     @abstractmethod
     def batch(self, rows: Sequence[int]) -> Batch:
         """Return the chosen rows as one padded batch."""
+
+    def window(self, rows: Sequence[int], start: int, stop: int) -> Batch:
+        """Return steps `start` to `stop` of the chosen rows; `lengths` are those inside.
+
+        A row that ends before has 0 steps there.
+        """
+        whole = self.batch(rows)
+        cut = {name: whole[name][:, start:stop] for name in self.timed}
+        inside = (whole["lengths"] - start).clamp(0, stop - start)
+        return {**whole, **cut, "lengths": inside}
+
+    def streams(self, count: int) -> EncodedSplit | None:
+        """Return running text as `count` rows of equal length, side by side; the end may be cut.
+
+        They are read by `window`, each going on where it stopped, with the state carried. None for
+        examples that have nothing to do with each other.
+        """
+        return None
 
     @abstractmethod
     def save(self, folder: Path) -> None:
@@ -159,6 +189,7 @@ class Inputs(nn.Module, ABC):
 
     output_size: int
     fed_size: int | None = None
+    entity_size: int | None = None
 
     def __init__(self, config: Any, encoding: Any, kernel: str = "auto") -> None:
         super().__init__()
@@ -167,6 +198,14 @@ class Inputs(nn.Module, ABC):
     @abstractmethod
     def forward(self, batch: Batch) -> tuple[Float[Tensor, "B T I"], Int[Tensor, "B"]]:
         """Return the features of every step and how many steps each row has."""
+
+    def entity(self, batch: Batch) -> Float[Tensor, "B I"]:
+        """Return the features of the one entity that a whole sequence is made from.
+
+        `entity_size` each where it is given. The first step of `forward` unless a task says
+        otherwise: a first chord, a first symbol.
+        """
+        return self(batch)[0][:, 0]
 
     def targets(self, batch: Batch) -> tuple[Tensor, Int[Tensor, "B"]]:
         """Return the features of what stands before each step of the output, and its steps."""
@@ -220,6 +259,16 @@ class Head(nn.Module, ABC):
         """Return the logarithm of the probability of every class, (*B, C): what a search adds."""
         return self.probabilities(hidden).log()
 
+    def sample(
+        self, hidden: Float[Tensor, "R H"], options: Mapping[str, Any], draw: torch.Generator
+    ) -> Tensor:
+        """Return one sample a row, (R, …), as `Inputs.feedback` takes it.
+
+        `options` are the section `decode`; a temperature of 0 asks for the likeliest. All chance is
+        from `draw`. For tasks that generate.
+        """
+        raise NotImplementedError(f"{type(self).__name__} draws no samples")
+
 
 class Metrics(ABC):
     """Collects predictions over a split and gives the figures."""
@@ -258,7 +307,9 @@ class Task(ABC):
     kinds      the architectures' kinds it fits
     metrics    the figures it reports, `primary` the one that chooses the best model
     decodes    whether it generates sequences (metrics such as BLEU need that)
+    generation how it makes sequences from nothing or a beginning, for `seqline generate`
     online     is an option of its `Config` if it can be asked to work without look-ahead
+    foretells  whether an aligned output is a later input: then nothing may look ahead
     """
 
     Config: ClassVar[type] = NoOptions
@@ -266,6 +317,7 @@ class Task(ABC):
     metrics: ClassVar[tuple[Metric, ...]]
     primary: ClassVar[str]
     decodes: ClassVar[bool] = False
+    foretells: ClassVar[bool] = False
 
     source: ClassVar[type[Source]]
     encoding: ClassVar[type[Encoding]]
@@ -274,6 +326,7 @@ class Task(ABC):
     inputs: ClassVar[type[Inputs]]
     head: ClassVar[type[Head]]
     scoring: ClassVar[type[Metrics]]
+    generation: ClassVar[type[Generation] | None] = None
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()

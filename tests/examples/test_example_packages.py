@@ -70,7 +70,7 @@ def test_every_cell_of_torchrecurrent_comes_in_and_gives_what_it_gives_there() -
         x = torch.randn(2, 4, 3, dtype=torch.float64)
         found, _ = stack(x, torch.tensor([4, 2]))
         original, state = stack.layers[0][0].cell.cell, stack.initial_state(2)
-        given = [tensor for tensor in state.values()]
+        given = list(state.values())
         apart = stack.layers[0][0].cell.apart
         for t in range(4):
             fed = given[1:] if apart else given

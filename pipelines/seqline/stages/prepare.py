@@ -22,7 +22,7 @@ from seqline_plugins.sources import DataSource
 from seqline_plugins.task import Example
 
 SCORED = ("validation", "test")
-"""Splits whose raw examples are kept, for samples and stored predictions."""
+"""Splits whose raw examples are kept, for samples and stored predictions; of running text one."""
 
 
 def prepare(config: Mapping[str, Any], workspace: Workspace) -> StageResult:
@@ -38,7 +38,7 @@ def prepare(config: Mapping[str, Any], workspace: Workspace) -> StageResult:
     }
 
     def make(folder: Path) -> None:
-        splits: dict[str, Sequence[Example]] = dict(source.read(data))
+        splits = dict(source.read(data))
         encoding = task.encoding.build(splits["train"], task.config)
         splits["train"], said = encoding.select(splits["train"])
         (folder / "encoding").mkdir()
@@ -48,10 +48,10 @@ def prepare(config: Mapping[str, Any], workspace: Workspace) -> StageResult:
             encoded = encoding.encode(examples)
             (folder / name).mkdir()
             encoded.save(folder / name)
-            tokens = int(sum(int(length) for length in encoded.lengths))
-            sizes[name] = {"examples": len(examples), "tokens": tokens}
-        for name in SCORED:
-            write_json(folder / f"{name}.json", splits[name])
+            sizes[name] = {"examples": len(examples), "tokens": encoded.tokens}
+            if name in SCORED:
+                running = encoded.streams(1) is not None
+                write_json(folder / f"{name}.json", list(examples[:1] if running else examples))
         summary = {
             "source": config["data"]["source"],
             "digest": digest_of(fingerprint),
