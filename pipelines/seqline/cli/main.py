@@ -30,6 +30,11 @@ Traceback = Annotated[bool, typer.Option("--traceback", help="Show Python's trac
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress, only the result.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, nothing else.")]
 
+AllowChanged = Annotated[
+    bool,
+    typer.Option("--allow-changed-plugins", help="Go on although a plugin's source has changed."),
+]
+
 
 def _version(asked: bool) -> None:
     if asked:
@@ -92,12 +97,7 @@ def resume(
             metavar="[RUN]", help="Its id, or the first letters; the newest interrupted if absent."
         ),
     ] = None,
-    allow_changed_plugins: Annotated[
-        bool,
-        typer.Option(
-            "--allow-changed-plugins", help="Go on although a plugin's source has changed."
-        ),
-    ] = False,
+    allow_changed_plugins: AllowChanged = False,
     traceback: Traceback = False,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -141,6 +141,7 @@ def predict(
         list[str] | None,
         typer.Argument(metavar="decode.KEY=VALUE…", help="How sequences are written."),
     ] = None,
+    allow_changed_plugins: AllowChanged = False,
     traceback: Traceback = False,
     as_json: Json = False,
 ) -> None:
@@ -148,7 +149,8 @@ def predict(
     with reported(traceback, as_json), undisturbed():
         from seqline.cli.predict import predict as command
 
-        command(model, file, overrides or (), as_json=as_json)
+        allowed = allow_changed_plugins
+        command(model, file, overrides or (), allow_changed_plugins=allowed, as_json=as_json)
 
 
 @app.command()
