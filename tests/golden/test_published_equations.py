@@ -239,7 +239,8 @@ def antisymmetric_rnn(
 @formula(name="slstm", forget="sigmoid")
 def slstm(w: GateWeights, x: Tensor, heads: int = 1, forget: str = "exponential") -> Tensor:
     """The paper's equations as they stand, without the exponents' bound."""
-    R = {name: torch.block_diag(*blocks) for name, blocks in w.W_R_of.items()}
+    names = ("input", "forget", "candidate", "output")
+    R = {name: torch.block_diag(*w.W_R_of[name]) for name in names}
     c = n = h = torch.zeros(H, dtype=x.dtype)
     outputs = []
     for x_t in x:

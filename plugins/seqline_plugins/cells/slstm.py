@@ -47,7 +47,8 @@ class SLSTM(GatedCell):
         f = logsigmoid(f) if self.config.forget == "sigmoid" else f
         z = tanh(t.x.candidate + t.h.candidate)
         o = sigmoid(t.x.output + t.h.output)
-        m = where(t.state.n > 0, maximum(f + t.state.m, i), i)  # n = 0: nothing was read yet
-        keep, add = exp(f + t.state.m - m), exp(i - m)
+        kept = where(t.state.n > 0, f + t.state.m, i)  # n = 0: nothing was read yet
+        m = maximum(kept, i)
+        keep, add = exp(kept - m), exp(i - m)
         c, n = keep * t.state.c + add * z, keep * t.state.n + add
         return {"h": o * c / n, "c": c, "n": n, "m": m}

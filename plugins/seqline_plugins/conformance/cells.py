@@ -326,16 +326,16 @@ def bfloat16_is_near_float64(cell: CellSubject) -> None:
 
 @CHECKS.add
 def large_inputs_stay_finite(cell: CellSubject) -> None:
-    """No infinity and no NaN from inputs a hundred times the usual, nor in their gradients.
+    """No infinity and no NaN from inputs a thousand times the usual, nor in their gradients.
 
     In float32, as they are trained.
     """
     stack = cell.stack().float()
-    found = learn(stack, inputs(2, 8, 3).float() * 100)
+    found = learn(stack, inputs(2, 8, 3).float() * 1000)
     bad = [name for name, tensor in found.items() if not bool(tensor.isfinite().all())]
     if bad:
         raise WrongError(
-            f"inputs of size 100 make the {_short(bad[0])} infinite or NaN: keep exponents below a "
+            f"inputs of size 1000 make the {_short(bad[0])} infinite or NaN: keep exponents below a "
             "bound (subtract the largest, as in a softmax) and divisors above one."
         )
 
