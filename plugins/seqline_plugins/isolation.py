@@ -25,9 +25,9 @@ def tried(run: Callable[[], str | None], limit: float | None = None) -> str | No
     """Run a function in a copy of this process; return what it says is wrong, None if nothing.
 
     One that takes longer than `limit` seconds, and one that ends the process, is what is wrong.
-    Where no copy can be made safely (other threads run, a system without fork) nothing is tried.
+    Where no copy can be made safely (other threads work, a system without fork) nothing is tried.
     """
-    if _inside or not hasattr(os, "fork") or threading.active_count() > 1:
+    if _inside or not hasattr(os, "fork") or _others_work():
         return None
     reader, writer = os.pipe()
     child = os.fork()
@@ -39,6 +39,12 @@ def tried(run: Callable[[], str | None], limit: float | None = None) -> str | No
         return _told(child, reader, LIMIT if limit is None else limit)
     finally:
         os.close(reader)
+
+
+def _others_work() -> bool:
+    """Say whether threads run that a copy would miss; what only redraws a line is a daemon."""
+    here = threading.current_thread()
+    return any(not one.daemon and one is not here for one in threading.enumerate())
 
 
 def _answer(run: Callable[[], str | None], writer: int) -> NoReturn:
