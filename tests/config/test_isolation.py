@@ -30,19 +30,25 @@ BROKEN = {
 
 
 ALONE = """
-import sys
+import contextlib, io, json, sys
 from seqline_plugins import isolation
 isolation.LIMIT = 2.0
 from seqline.cli.main import main
-raise SystemExit(main(sys.argv[1:]))
+found = []
+for command in json.loads(sys.argv[1]):
+    said, error = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(error):
+        status = main(command)
+    found.append([status, said.getvalue(), error.getvalue()])
+print(json.dumps(found))
 """
 
 
-def alone(*arguments: str) -> tuple[int, str, str]:
-    """Run a command in a process of its own: in this one the plugin could end the tests."""
-    command = [sys.executable, "-c", ALONE, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    return done.returncode, done.stdout, done.stderr
+def alone(*commands: list[str]) -> list[tuple[int, str, str]]:
+    """Run commands in a process of their own: in this one a plugin could end the tests."""
+    run = [sys.executable, "-c", ALONE, json.dumps(commands)]
+    done = subprocess.run(run, capture_output=True, text=True, timeout=200, check=True)
+    return json.loads(done.stdout)
 
 
 def require(folder: Path, name: str, requirement: str) -> None:
@@ -51,15 +57,19 @@ def require(folder: Path, name: str, requirement: str) -> None:
     path.write_text(path.read_text() + f"Requires-Dist: {requirement}\n")
 
 
-@pytest.mark.parametrize("name", BROKEN)
-def test_a_plugin_that_cannot_be_imported_is_named_with_its_line(install, name: str) -> None:
-    module, cause, line = BROKEN[name]
-    folder = install(f"iso_{name}", module, cells={name: f"iso_{name}:Cell"})
-    status, _, message = alone("run", "--cfg", f"cell={name}")
-    assert status == 2 and "Traceback" not in message
-    assert cause in message and f"iso_{name} 1.0" in message
-    if line is not None:
-        assert f"{folder}/iso_{name}.py:{line}" in message
+def test_plugins_that_cannot_be_imported_are_named_with_their_line(install) -> None:
+    folders = {
+        name: install(f"iso_{name}", module, cells={name: f"iso_{name}:Cell"})
+        for name, (module, _, _) in BROKEN.items()
+    }
+    commands = [["run", "--cfg", f"cell={name}"] for name in (*BROKEN, "gru")]
+    *found, good = alone(*commands)
+    for (name, (_, cause, line)), (status, _, message) in zip(BROKEN.items(), found, strict=True):
+        assert status == 2, (name, message)
+        assert cause in message and f"iso_{name} 1.0" in message
+        if line is not None:
+            assert f"{folders[name]}/iso_{name}.py:{line}" in message
+    assert good[0] == 0 and "name: gru" in good[1]
 
 
 def test_what_metadata_tell_is_said_without_an_import(install, capsys, monkeypatch) -> None:
@@ -87,7 +97,7 @@ def test_list_check_tries_each_alone(install) -> None:
     install("lc_good", GOOD, cells={"lc_good": "lc_good:Cell"})
     install("lc_ends", "import os\nos._exit(0)", cells={"lc_ends": "lc_ends:Cell"})
     install("lc_loops", "while True: pass", cells={"lc_loops": "lc_loops:Cell"})
-    status, said, _ = alone("plugins", "list", "cell", "--check", "--json")
+    ((status, said, _),) = alone(["plugins", "list", "cell", "--check", "--json"])
     assert status == 2
     states = {row["name"]: row["state"] for row in json.loads(said)["plugins"]}
     assert states["lc_good"] == states["lstm"] == "good"

@@ -335,8 +335,8 @@ def large_inputs_stay_finite(cell: CellSubject) -> None:
     bad = [name for name, tensor in found.items() if not bool(tensor.isfinite().all())]
     if bad:
         raise WrongError(
-            f"inputs of size 1000 make the {_short(bad[0])} infinite or NaN: keep exponents below a "
-            "bound (subtract the largest, as in a softmax) and divisors above one."
+            f"inputs of size 1000 make the {_short(bad[0])} infinite or NaN: keep exponents below "
+            "a bound (subtract the largest, as in a softmax) and divisors above one."
         )
 
 
