@@ -45,7 +45,8 @@ def build_architecture(
     `fed_size` is for those whose output is a sequence of its own: the features fed back to it.
     """
     plugin, config = configure("architecture", choice)
-    fed = {} if fed_size is None else {"fed_size": fed_size}
+    writes = plugin.kind.output == "sequence"
+    fed = {"fed_size": fed_size} if writes and fed_size is not None else {}
     architecture: Architecture = plugin(config, input_size, kernel, **fed)
     return architecture
 

@@ -338,6 +338,10 @@ class Task(ABC):
     def __init__(self, config: Any = None) -> None:
         self.config = self.Config() if config is None else config
 
+    def head_for(self, kind: Kind) -> type[Head]:
+        """Return the head over an architecture of this kind, where the task fits several."""
+        return self.head
+
     def parse(self, lines: Iterable[str], place: str) -> list[Example]:
         """Read what a user gives `seqline predict`, a file's lines or standard input's.
 

@@ -84,6 +84,7 @@ LAWS = {
     "fast_grnn": lambda n, H: H * (n + H) + 2 * H + 2 * H,
     "antisymmetric_rnn": lambda n, H: H * (n + H + 1),
     "slstm": lambda n, H: 4 * H * (n + H + 1),
+    "unitary": lambda n, H: 2 * H * n + H,
 }
 
 
