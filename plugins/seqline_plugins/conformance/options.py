@@ -6,6 +6,7 @@ import ast
 import dataclasses
 import inspect
 import sys
+import textwrap
 from collections.abc import Iterator
 from typing import Any, get_type_hints
 
@@ -13,10 +14,13 @@ from seqline_plugins.conformance.subject import Subject
 from seqline_plugins.conformance.verdict import Checks, NotApplicableError, WrongError
 from seqline_plugins.errors import UserError
 from seqline_plugins.options import NoOptions, nested_options
+from seqline_plugins.recurrence import RecurrentStack
 
 CHECKS = Checks()
 WIDEST = 100
 """Letters in the first line of a help text."""
+READ_BY_SEQLINE = {"task": ("online",)}
+"""Options that need no reader in the plugin: seqline asks for them itself."""
 
 
 @CHECKS.add
@@ -85,6 +89,8 @@ def every_option_is_used(subject: Subject) -> None:
     if whole:
         return
     for place, field in _fields(config):
+        if place in READ_BY_SEQLINE.get(subject.kind, ()):
+            continue
         if field.name not in read and not _holds_fields(config, place):
             raise WrongError(
                 f"the option '{place}' is never read: use self.config.{place}, or remove it, since "
@@ -137,18 +143,24 @@ def _names_read(plugin: type[Any], config: type[Any]) -> tuple[set[str], bool]:
                 read.add(node.value)
             elif isinstance(node, ast.Name) and node.id in ("asdict", "vars"):
                 whole = True
+            if isinstance(node, ast.Attribute) and ast.unparse(node) == "RecurrentStack.of":
+                read |= _usual_names()
     return read, whole
 
 
+def _usual_names() -> set[str]:
+    """Return the options that `RecurrentStack.of` reads for whoever builds by it."""
+    source = textwrap.dedent(inspect.getsource(RecurrentStack.of))
+    nodes = list(ast.walk(ast.parse(source)))
+    named = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    return named | {node.value for node in nodes if isinstance(node, ast.Constant)}
+
+
 def _sources(plugin: type[Any], config: type[Any]) -> Iterator[str]:
-    """Yield the sources of the plugin's modules: its own, its folder's, those of its parts."""
-    parts = [one for one in vars(plugin).values() if isinstance(one, type)]
-    names = {one.__module__ for one in (plugin, config, *parts)}
-    folders = tuple(f"{name.rpartition('.')[0]}." for name in names if name.count(".") > 1)
-    folders += tuple(f"{name}." for name in names)
+    """Yield the sources of the packages of the plugin and of its options, as far as loaded."""
+    tops = {one.__module__.split(".")[0] for one in (plugin, config)}
     for name, module in list(sys.modules.items()):
-        shared = name in names or (name.startswith(folders) and plugin.__module__.count("."))
-        if shared and getattr(module, "__file__", None):
+        if name.split(".")[0] in tops and getattr(module, "__file__", None):
             try:
                 yield inspect.getsource(module)
             except (OSError, TypeError):
