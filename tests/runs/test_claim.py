@@ -189,7 +189,7 @@ def test_a_changed_plugin_begins_a_new_run_and_stops_a_resume(
 
     provenance.hash_of_module.cache_clear()
     provenance._read.cache_clear()
-    with pytest.raises(UserError, match=r"the cell theirs changed .*--allow-changed-plugins"):
+    with pytest.raises(UserError, match=r"the cell theirs .*changed .*--allow-changed-plugins"):
         reclaim(home, None, notes)
     new = claim(config, home, notes)
     assert new.record.key != first.record.key
