@@ -153,7 +153,8 @@ def _usual_names() -> set[str]:
     source = textwrap.dedent(inspect.getsource(RecurrentStack.of))
     nodes = list(ast.walk(ast.parse(source)))
     named = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
-    return named | {node.value for node in nodes if isinstance(node, ast.Constant)}
+    texts = (node.value for node in nodes if isinstance(node, ast.Constant))
+    return named | {text for text in texts if isinstance(text, str)}
 
 
 def _sources(plugin: type[Any], config: type[Any]) -> Iterator[str]:
