@@ -122,3 +122,10 @@ def test_a_digest_follows_the_bytes(tmp_path: Path) -> None:
     assert digest_of(path) == first
     path.write_bytes(b"two")
     assert digest_of(path) != first
+
+
+def test_the_same_bytes_are_other_data_where_they_are_read_as_gz(tmp_path: Path) -> None:
+    plain, moved, named_gz = (tmp_path / name for name in ("a.conllu", "b.conllu", "a.conllu.gz"))
+    for path in (plain, moved, named_gz):
+        path.write_text("1\ta\n")
+    assert digest_of(plain) == digest_of(moved) != digest_of(named_gz)

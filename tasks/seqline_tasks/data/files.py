@@ -70,8 +70,11 @@ def decode_lines(stream: Iterable[bytes], place: str) -> Iterator[tuple[int, str
 
 
 def digest_of(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes; raises `UserError` when it cannot be read."""
-    digest = hashlib.sha256()
+    """Return the SHA-256 of a file's bytes and of how they are read, gz or plain.
+
+    Raises `UserError` when it cannot be read.
+    """
+    digest = hashlib.sha256(b"gz " if path.suffix == ".gz" else b"")
     try:
         with path.open("rb") as stream:
             while block := stream.read(1 << 20):
