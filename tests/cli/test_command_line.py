@@ -203,7 +203,7 @@ def test_run_shows_one_table_samples_and_what_to_do_next(pipeline, capsys) -> No
     assert lines[1].split() == ["accuracy", "0.9100", "0.8000", "+0.1100"]
     assert "a dog/NOUN" in out
     assert "seqline predict exported FILE" in out
-    assert "seqline run trainer.max_epochs=3 data.seed=4 cell=layer_norm_lstm" in out
+    assert "seqline run trainer.max_epochs=3 data.seed=4 cell=lstm" in out
     assert "\x1b" not in out
 
 
@@ -285,13 +285,13 @@ def test_fish_completes_whole_overrides() -> None:
 @pytest.mark.parametrize(
     ("word", "expected"),
     [
-        ("cel", ["cell=gru", "cell=layer_norm_lstm", "cell=lstm"]),
+        ("cel", ["cell=antisymmetric_rnn", "cell=cifg"]),
         ("da", ["data=", "data.source=", "data.repo="]),
         ("trainer.opt", ["trainer.optimizer=adam", "trainer.optimizer=adamw"]),
         ("trainer.optimizer=s", ["trainer.optimizer=sgd"]),
         ("trainer.lr=", ["trainer.lr=0.001"]),
         ("cell@architecture.cell=r", ["cell@architecture.cell=rnn"]),
-        ("experiment=e", ["experiment=ewt_upos"]),
+        ("experiment=ew", ["experiment=ewt_upos"]),
     ],
 )
 def test_candidates(word: str, expected: list[str]) -> None:

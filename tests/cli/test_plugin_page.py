@@ -180,7 +180,7 @@ def test_a_step_cell_says_why_it_has_no_code(theirs, capsys) -> None:
 
 @pytest.mark.parametrize(
     ("name", "cause"),
-    [("broken", "AttributeError: no gate 'candidates'"), ("twice", "two gates of one name")],
+    [("broken", "equations of the cell Broken: they read no gate 'candidates'; there are"), ("twice", "two gates of one name")],
 )
 def test_a_cell_that_fails_is_said_in_one_message(theirs, capsys, name: str, cause: str) -> None:
     assert cause in refused(capsys, name)
@@ -200,6 +200,8 @@ def test_without_a_compiler_the_code_is_shown_and_said_not_to_serve(
 def test_a_law_that_is_shown_gives_the_number_beside_it() -> None:
     for name in installed("cell"):
         plugin = load("cell", name)
+        if issubclass(plugin, StepCell):
+            continue
         sections = {one.key: one.lines for one in cell_sections(plugin, plugin.Config(), name)}
         (line,) = sections["parameters"]
         found = re.fullmatch(r"(.+) = ([\d,]+) at I = (\d+), H = (\d+)", line)

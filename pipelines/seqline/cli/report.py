@@ -81,7 +81,7 @@ def next_commands(report: RunReport, overrides: Sequence[str], cell: str) -> lis
 
 def _another_cell(overrides: Sequence[str], used: str) -> str:
     """Return the overrides with a cell that was not the one used."""
-    other = next((name for name in ("gru", *installed("cell")) if name != used), used)
+    other = next((name for name in ("gru", "lstm", *installed("cell")) if name != used), used)
     kept = [text for text in overrides if not text.startswith(("cell=", "cell."))]
     return " ".join(shlex.quote(text) for text in [*kept, f"cell={other}"])
 
