@@ -48,7 +48,10 @@ class Predictor:
         started()
 
     def predict(self, examples: Sequence[Example]) -> list[list[Any]]:
-        """Return the answer to every example, in the task's own words, in order."""
+        """Return the answer to every example, in the task's own words, in order.
+
+        Where `decode.n_best` asks for several, they stand one after the other, best first.
+        """
         from seqline.training.inference import Search, answers
 
         filled = [number for number, example in enumerate(examples) if _size(example)]
@@ -60,9 +63,11 @@ class Predictor:
         if self.task.decodes:
             search = Search(self.config["decode"], self.encoding.search_tokens)
         for found in answers(self.model, split, self.device, search):
-            decoded = self.task.decode(self.encoding, found.predicted, found.batch)
-            for row, answer in zip(found.rows, decoded, strict=True):
-                said[filled[row]] = answer
+            own = [examples[filled[row]] for row in found.rows]
+            for predicted in (found.predicted, *found.others):
+                decoded = self.task.answer(self.encoding, predicted, found.batch, own)
+                for row, answer in zip(found.rows, decoded, strict=True):
+                    said[filled[row]] = [*said[filled[row]], *answer]
         return said
 
     def predict_lines(self, lines: Iterable[str]) -> list[list[Any]]:

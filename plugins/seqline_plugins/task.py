@@ -43,6 +43,8 @@ class SearchTokens:
     start: int
     end: int
     never: tuple[int, ...] = ()
+    unknown: int | None = None
+    """What stands for all that the vocabulary lacks; written only where it is replaced after."""
 
 
 class Source(ABC):
@@ -154,6 +156,16 @@ class Inputs(nn.Module, ABC):
         """Return the features of what stands before each step of the output, and its steps."""
         raise NotImplementedError(f"{type(self).__name__} gives no features of the output")
 
+    def mixed(self, batch: Batch, predicted: Tensor, share: float) -> Batch:
+        """Return a batch in which what stands before each step is, in a share of the steps, what
+        the model itself would have written there (scheduled sampling, Bengio et al. 2015).
+        """
+        raise NotImplementedError(f"{type(self).__name__} mixes nothing into the output")
+
+    def with_output(self, batch: Batch, tokens: Tensor) -> Batch:
+        """Return a batch whose output is what was written, (B, U), filled up with ends."""
+        raise NotImplementedError(f"{type(self).__name__} takes no output that was written")
+
     def feedback(self, sample: Tensor) -> Tensor:
         """Return the features of what was written last, (R, …) → (R, fed_size)."""
         raise NotImplementedError(f"{type(self).__name__} feeds nothing back")
@@ -162,8 +174,11 @@ class Inputs(nn.Module, ABC):
 class Head(nn.Module, ABC):
     """A task's trainable end: hidden (B, T, H) → a distribution, with its loss.
 
-    `loss` is the configuration's section of that name.
+    `loss` is the configuration's section of that name. A head that `reads_attention` is given
+    `Attended` instead of hidden features where the architecture is attentive.
     """
+
+    reads_attention: ClassVar[bool] = False
 
     def __init__(
         self, config: Any, encoding: Any, input_size: int, loss: Mapping[str, Any]
@@ -198,8 +213,15 @@ class Head(nn.Module, ABC):
         """
         raise NotImplementedError(f"{type(self).__name__} gives no probabilities of classes")
 
-    def log_probabilities(self, hidden: Tensor) -> Tensor:
-        """Return the logarithm of the probability of every class, (*B, C): what a search adds."""
+    def remember(self, batch: Batch) -> dict[str, Tensor]:
+        """Return what of the input each step of a search needs, a row an input; nothing mostly."""
+        return {}
+
+    def log_probabilities(self, hidden: Any, memory: Mapping[str, Tensor] | None = None) -> Tensor:
+        """Return the logarithm of the probability of every class, (*B, C): what a search adds.
+
+        `memory` is what `remember` gave, as many rows as there are inputs.
+        """
         return self.probabilities(hidden).log()
 
 
@@ -276,6 +298,20 @@ class Task(ABC):
     @abstractmethod
     def decode(self, encoding: Any, predicted: Tensor, batch: Batch) -> list[list[Any]]:
         """Return predictions in the task's own words, one list a row, padding left out."""
+
+    def answer(
+        self, encoding: Any, predicted: Tensor, batch: Batch, examples: Sequence[Example]
+    ) -> list[list[Any]]:
+        """Return what `decode` does, for a task that also looks at the examples as they were read.
+
+        So it can say what its vocabulary cannot, see `SearchTokens.unknown`.
+        """
+        return self.decode(encoding, predicted, batch)
+
+    @staticmethod
+    def refusal(config: Any, architecture: Any) -> str | None:
+        """Return why the options of an architecture do not fit the task's, if they do not."""
+        return None
 
     @abstractmethod
     def samples(self, examples: Sequence[Example], predicted: Sequence[Sequence[Any]]) -> list[str]:

@@ -47,7 +47,8 @@ def evaluate(
         search = Search(config["decode"], encoding.search_tokens) if task.decodes else None
         for found in answers(model, split, device, search, with_loss=True):
             add_answers(metrics, found, examples)
-            decoded = task.decode(encoding, found.predicted, found.batch)
+            own = [examples[row] for row in found.rows]
+            decoded = task.answer(encoding, found.predicted, found.batch, own)
             for row, answer in zip(found.rows, decoded, strict=True):
                 said[row] = answer
         primary = primary_metric(task, config)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from seqline.decoding import write
+from seqline.decoding.unknowns import replace_unknown
 from seqline.model import SequenceModel
 from seqline.training.batches import ordered_batches
 from seqline_plugins.recurrence.generated.rest import WeightsAtRest
@@ -39,13 +40,15 @@ class Search:
 class Answers:
     """What a model says of some rows of a split: the most probable outputs, (B, T).
 
-    `loss` is the summed loss and the number of targets, where it was asked for.
+    `others` are the next best ones where a search was asked for more, best first. `loss` is the
+    summed loss and the number of targets, where it was asked for.
     """
 
     rows: list[int]
     batch: Batch
     predicted: Tensor
     loss: tuple[float, int] | None = None
+    others: Sequence[Tensor] = ()
 
 
 def answers(
@@ -66,7 +69,7 @@ def answers(
         with torch.inference_mode(), rest:
             batch = to_device(split.batch(rows), device)
             hidden = model(batch) if with_loss or search is None else None
-            loss = None
+            loss, others = None, []
             if with_loss and hidden is not None:
                 summed, count = model.loss(hidden, batch)
                 loss = (float(summed), int(count))
@@ -76,8 +79,13 @@ def answers(
             else:
                 begun = model.begin(batch)
                 written = write(model, *begun, search.tokens, search.options)
-                predicted = written.tokens[:, 0]
-        yield Answers(rows, batch, predicted, loss)
+                predicted, *others = written.tokens.unbind(dim=1)
+                if search.options["replace_unknown"]:
+                    given = (model, batch)
+                    predicted, *others = (
+                        replace_unknown(*given, one, search.tokens) for one in (predicted, *others)
+                    )
+        yield Answers(rows, batch, predicted, loss, others)
 
 
 def score(

@@ -69,7 +69,8 @@ class Training:
         search: Search | None = None,
         loss: Mapping[str, Any] | None = None,
     ) -> None:
-        self.loss = {"normalize": "tokens", "backward": "batch", **(loss or {})}
+        usual = {"normalize": "tokens", "backward": "batch", "scheduled_sampling": 0.0}
+        self.loss = {**usual, **(loss or {})}
         self.validation, self.search = validation, search
         self.splits, self.trainer, self.watchers = splits, trainer, watchers
         self.metrics, self.primary = metrics, primary
@@ -152,6 +153,9 @@ class Training:
     def _gradient(self, batches: Sequence[Sequence[int]]) -> tuple[float, int, int]:
         """Set the gradient of one update; return the summed loss, the targets, the tokens."""
         self.forward.train()
+        done = self.at.share_done(self.trainer, len(self.batches))
+        for network in self.model.networks:
+            network.own_share = self.loss["scheduled_sampling"] * done
         pieces = [piece for rows in batches for piece in pieces_of(rows, self.at.pieces)]
         group = [self.splits["train"].batch(rows) for rows in pieces]
         tokens = sum(int(batch["lengths"].sum()) for batch in group)

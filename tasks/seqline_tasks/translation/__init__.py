@@ -53,12 +53,31 @@ class Translation(Task):
     def render(
         self, examples: Sequence[Example], predicted: Sequence[Sequence[str]], data: DataSource
     ) -> str:
-        """Return a translation a line."""
-        return "".join(f"{' '.join(answer)}\n" for answer in predicted)
+        """Return a translation a line; where several were asked for, so many lines for each."""
+        most = max((len(answer) for answer in predicted), default=1)
+        lines = (line for answer in predicted for line in (*answer, *[""] * (most - len(answer))))
+        return "".join(f"{line}\n" for line in lines)
 
     def decode(self, encoding: Any, predicted: Tensor, batch: Batch) -> list[list[str]]:
         """Return a list of one text a row."""
-        return [[text] for text in encoding.texts(predicted.tolist())]
+        return self.answer(encoding, predicted, batch, ())
+
+    def answer(
+        self, encoding: Any, predicted: Tensor, batch: Batch, examples: Sequence[Example]
+    ) -> list[list[str]]:
+        """Return a list of one text a row, unknown pieces taken from its source."""
+        sources = [example["source"] for example in examples]
+        return [[text] for text in encoding.texts(predicted.tolist(), sources)]
+
+    @staticmethod
+    def refusal(config: Any, architecture: Any) -> str | None:
+        """Refuse copying between two vocabularies."""
+        if getattr(architecture, "copy", False) and not config.subwords.joint:
+            return (
+                "architecture.copy: found true, but a copied piece of the source must be one of "
+                "the target too: set task.subwords.joint=true."
+            )
+        return None
 
     def samples(self, examples: Sequence[Example], predicted: Sequence[Sequence[str]]) -> list[str]:
         """Return a few translations beside source and reference."""

@@ -50,8 +50,8 @@ class PairEncoding(Encoding):
 
     @property
     def search_tokens(self) -> SearchTokens:
-        """Where a target starts and ends; padding, unknown and start are never written."""
-        return SearchTokens(START, END, (PAD, UNKNOWN, START))
+        """Where a target starts and ends; padding and start are never written."""
+        return SearchTokens(START, END, (PAD, START), UNKNOWN)
 
     def save(self, folder: Path) -> None:
         """Write `encoding.json` and the subwords, each as JSON."""
@@ -96,10 +96,26 @@ class PairEncoding(Encoding):
         target = self.target.encode([pair.get("target") or "" for pair in examples])
         return EncodedPairs(Ragged.of([*row, END] for row in source), Ragged.of(target))
 
-    def texts(self, predicted: Iterable[Sequence[int]]) -> list[str]:
-        """Return the plain text of rows of target pieces, up to each row's end."""
+    def texts(self, predicted: Iterable[Sequence[int]], sources: Sequence[str] = ()) -> list[str]:
+        """Return the plain text of rows of target pieces, up to each row's end.
+
+        A piece −1 − s is what stands at place s of the row's source.
+        """
         rows = [row[: row.index(END)] if END in row else row for row in map(list, predicted)]
-        return [text.strip() for text in self.target.decode(rows)]
+        texts = [
+            text.strip() for text in self.target.decode([[p for p in r if p >= 0] for r in rows])
+        ]
+        for number, row in enumerate(rows):
+            if min(row, default=0) < 0:
+                taken = self.source.parts_of(sources[number])
+                texts[number] = self.target.joined(
+                    [
+                        taken[-1 - p] if p < 0 else self.target.piece(p)
+                        for p in row
+                        if p > END or p < 0
+                    ]
+                )
+        return texts
 
     def _sides(self) -> dict[str, Subwords]:
         return {"source": self.source, "target": self.target}

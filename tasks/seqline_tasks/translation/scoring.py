@@ -26,7 +26,8 @@ class TranslationMetrics(Metrics):
 
     def update(self, predicted: Tensor, batch: Batch, examples: Sequence[Example] = ()) -> None:
         """Add translations as rows of pieces (B, U); the references are the examples' text."""
-        self._written += self.encoding.texts(predicted.tolist())
+        sources = [example["source"] for example in examples]
+        self._written += self.encoding.texts(predicted.tolist(), sources)
         self._references += [example["target"] for example in examples]
 
     def add_loss(self, loss: float, targets: int) -> None:
