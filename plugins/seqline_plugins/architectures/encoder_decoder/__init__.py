@@ -14,9 +14,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from seqline_plugins.architecture import Architecture, Attended, Kind, State
-from seqline_plugins.architectures.encoder_decoder.bridge import Bridge
 from seqline_plugins.architectures.encoder_decoder.config import Config
 from seqline_plugins.architectures.encoder_decoder.decoder import LASTING, Decoder, Written
+from seqline_plugins.bridge import Bridge
 from seqline_plugins.dropout import Dropper, drop
 from seqline_plugins.recurrence import RecurrentStack
 

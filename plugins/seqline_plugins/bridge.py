@@ -1,6 +1,6 @@
-"""The bridge: from the encoder's last state to the decoder's first, whatever either consists of.
+"""The bridge: from what was read to the state in which writing begins, whatever either consists of.
 
-A GRU encoder may feed an LSTM decoder, two directions one, two layers three.
+A GRU encoder may feed an LSTM decoder, two directions one, two layers three; an entity any cell.
 Letters: B batch.
 """
 
