@@ -52,6 +52,23 @@ class Predictor:
 
         Where `decode.n_best` asks for several, they stand one after the other, best first.
         """
+
+        if self.task.decodes and self.config["decode"]["split_sentences"]:
+            return self._by_parts(examples)
+        return self._whole(examples)
+
+    def _by_parts(self, examples: Sequence[Example]) -> list[list[Any]]:
+        """Predict each part of each example by itself and join the texts."""
+        parts = [self.task.parts(example) for example in examples]
+        said = iter(self._whole([part for those in parts for part in those]))
+        joined: list[list[Any]] = []
+        for those in parts:
+            answers = [next(said) for _ in those]
+            texts = zip(*[answer for answer in answers if answer], strict=True)
+            joined.append([" ".join(one) for one in texts])
+        return joined
+
+    def _whole(self, examples: Sequence[Example]) -> list[list[Any]]:
         from seqline.training.inference import Search, answers
 
         filled = [number for number, example in enumerate(examples) if _size(example)]

@@ -251,6 +251,22 @@ class Metrics(ABC):
         """Draw what a person should see (a confusion matrix) and return the files."""
         return []
 
+    @classmethod
+    def statistics(
+        cls, name: str, examples: Sequence[Example], answers: Sequence[Sequence[Any]]
+    ) -> list[list[float]] | None:
+        """Return of each example numbers whose sums `figure` makes into the metric of that name.
+
+        The answers are as `Task.decode` gave them. None for a metric that is not made so; the
+        others can be compared by bootstrap.
+        """
+        return None
+
+    @classmethod
+    def figure(cls, name: str, sums: Sequence[float]) -> float:
+        """Return the metric that the sums of `statistics` over a split make."""
+        raise NotImplementedError(f"{cls.__name__} makes no '{name}' of sums")
+
     def tables(self) -> dict[str, list[dict[str, Any]]]:
         """Return longer results by name, each a list of rows (a score per tag)."""
         return {}
@@ -308,10 +324,25 @@ class Task(ABC):
         """
         return self.decode(encoding, predicted, batch)
 
+    def parts(self, example: Example) -> list[Example]:
+        """Return the parts of an example that `decode.split_sentences` predicts by themselves."""
+        return [example]
+
     @staticmethod
     def refusal(config: Any, architecture: Any) -> str | None:
         """Return why the options of an architecture do not fit the task's, if they do not."""
         return None
+
+    def draw_attention(
+        self,
+        encoding: Any,
+        example: Example,
+        written: Sequence[int],
+        weights: Float[Tensor, "U S"],
+        path: Path,
+    ) -> None:
+        """Draw what each step of what was written looked at into a PNG file (attentive models)."""
+        return
 
     @abstractmethod
     def samples(self, examples: Sequence[Example], predicted: Sequence[Sequence[Any]]) -> list[str]:

@@ -97,6 +97,9 @@ class Decode:
     replace_unknown: bool = option(
         False, "write for what the vocabulary lacks the piece of the source looked at most"
     )
+    split_sentences: bool = option(
+        False, "predict: cut each line into sentences, write each by itself, join them again"
+    )
     n_best: int = option(1, "sentences written for each input, the best first", low=1)
     min_length: int = option(0, "fewest tokens, the end not counted", low=0)
     max_length: int | None = option(

@@ -15,7 +15,11 @@ from seqline.stages.folder import StageResult, Workspace, make_stage, read_json,
 from seqline.stages.prepare import raw_examples
 from seqline.stages.train import machine, make_accelerator, primary_metric, use_threads
 from seqline.training.inference import Search, add_answers, answers
+from seqline.training.showing import Show
 from seqline_plugins.build import build_task
+
+SHOWN = 6
+"""Test examples whose attention is drawn."""
 
 
 def evaluate(
@@ -66,6 +70,9 @@ def evaluate(
         (folder / "samples.md").write_text("\n\n".join(samples) + "\n", encoding="utf-8")
         (folder / "pictures").mkdir()
         metrics.pictures(folder / "pictures")
+        if search is not None:
+            show = Show(task, encoding, split, examples, search)
+            show(model, folder / "pictures" / "samples", count=SHOWN)
         (folder / "tables").mkdir()
         for name, rows_of_table in metrics.tables().items():
             write_json(folder / "tables" / f"{name}.json", rows_of_table)

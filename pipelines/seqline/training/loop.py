@@ -31,6 +31,7 @@ from seqline.training.interrupt import Interruptible
 from seqline.training.memory import PIECES, out_of_memory, pieces_of
 from seqline.training.optimizer import learning_rate, make_optimizer
 from seqline.training.progress import Progress
+from seqline.training.showing import Show
 from seqline_plugins.errors import UserError
 from seqline_plugins.task import Batch, EncodedSplit, Example, Metric, Metrics
 
@@ -51,6 +52,11 @@ class Watchers:
     on_metrics: OnMetrics | None = None
     time_of: Callable[[int, Iterable[str]], int | None] | None = None
 
+    @property
+    def shown(self) -> Path:
+        """Where samples of validations wait for the end of the training."""
+        return self.checkpoints / "shown"
+
 
 class Training:
     """One training of a model; `run` goes on from wherever it stands."""
@@ -67,11 +73,12 @@ class Training:
         watchers: Watchers,
         validation: Sequence[Example] = (),
         search: Search | None = None,
+        show: Show | None = None,
         loss: Mapping[str, Any] | None = None,
     ) -> None:
         usual = {"normalize": "tokens", "backward": "batch", "scheduled_sampling": 0.0}
         self.loss = {**usual, **(loss or {})}
-        self.validation, self.search = validation, search
+        self.validation, self.search, self.show = validation, search, show
         self.splits, self.trainer, self.watchers = splits, trainer, watchers
         self.metrics, self.primary = metrics, primary
         self.accelerator, self.device = accelerator, accelerator.device
@@ -232,6 +239,9 @@ class Training:
             self.at.best_score, self.at.best_is_average = value, averaged
             self.at.best_step, self.at.best_epoch = self.at.step, epochs
         self.at.validated_at, self.at.validation = epochs, value
+        if self.show is not None:
+            assert isinstance(model, SequenceModel)
+            self.show(model, self.watchers.shown / f"step-{self.at.step:06d}")
         self.at.seconds += time.perf_counter() - started
         self._record({"validation/loss": scores.loss, f"validation/{name}": value})
 

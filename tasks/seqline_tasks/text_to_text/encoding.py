@@ -14,11 +14,23 @@ from typing import Any
 import numpy as np
 import torch
 
+from seqline_plugins.errors import UserError
 from seqline_plugins.task import Batch, EncodedSplit, Encoding, Example, SearchTokens
 from seqline_tasks.data.ragged import Integers, Ragged
-from seqline_tasks.data.subwords import END, PAD, START, UNKNOWN, Subwords
+from seqline_tasks.data.subwords import (
+    END,
+    PAD,
+    SPACE,
+    SPECIAL,
+    START,
+    UNKNOWN,
+    Subwords,
+)
 from seqline_tasks.data.tables import load_table, save_table
 from seqline_tasks.heads.softmax import UNSCORED
+
+MOST_SHOWN = 60
+"""Pieces of a side that a picture shows."""
 
 
 @dataclass
@@ -28,6 +40,7 @@ class PairEncoding(Encoding):
     source: Subwords
     target: Subwords
     max_length: int
+    too_long: str = "leave_out"
 
     @classmethod
     def build(cls, examples: Iterable[Example], config: Any) -> PairEncoding:
@@ -36,12 +49,12 @@ class PairEncoding(Encoding):
         if config.subwords.joint:
             both = (pair[side] for pair in pairs for side in ("source", "target"))
             one = Subwords.learn(both, config.subwords, key)
-            return cls(one, one, config.max_length)
+            return cls(one, one, config.max_length, config.too_long)
         source, target = (
             Subwords.learn((pair[side] for pair in pairs), config.subwords, key)
             for side in ("source", "target")
         )
-        return cls(source, target, config.max_length)
+        return cls(source, target, config.max_length, config.too_long)
 
     @property
     def joint(self) -> bool:
@@ -55,7 +68,11 @@ class PairEncoding(Encoding):
 
     def save(self, folder: Path) -> None:
         """Write `encoding.json` and the subwords, each as JSON."""
-        kept = {"joint": self.joint, "max_length": self.max_length}
+        kept = {
+            "joint": self.joint,
+            "max_length": self.max_length,
+            "too_long": self.too_long,
+        }
         (folder / "encoding.json").write_text(json.dumps(kept), encoding="utf-8")
         sides = {"source": self.source} if self.joint else self._sides()
         for name, side in sides.items():
@@ -70,7 +87,7 @@ class PairEncoding(Encoding):
             Subwords.from_json((folder / f"subwords-{name}.json").read_text(encoding="utf-8"))
             for name in names
         ]
-        return cls(sides[0], sides[-1], kept["max_length"])
+        return cls(sides[0], sides[-1], kept["max_length"], kept["too_long"])
 
     def describe(self) -> dict[str, int]:
         """Return the sizes of the vocabularies."""
@@ -79,22 +96,49 @@ class PairEncoding(Encoding):
         return {f"{name} pieces": len(side) for name, side in self._sides().items()}
 
     def select(self, examples: Sequence[Example]) -> tuple[Sequence[Example], list[str]]:
-        """Leave out the training pairs with a side that is too long, saying how many."""
-        found = self.encode(examples)
-        longest = np.maximum(found.source.lengths - 1, found.target.lengths)
+        """Leave out, or cut, the training pairs with a side that is too long, saying how many.
+
+        Raises `UserError` where such pairs are to be refused.
+        """
+        found = self._encoded(examples, cut=False)
+        sources, targets = found.source.lengths - 1, found.target.lengths
+        if self.too_long == "refuse" and len(examples):
+            longest = np.maximum(sources, targets)
+            row = int(np.argmax(longest))
+            if longest[row] > self.max_length:
+                raise UserError(
+                    f"task.too_long=refuse: {int((longest > self.max_length).sum()):,} training "
+                    f"pairs have a side of more than {self.max_length} pieces, the longest "
+                    f'{int(longest[row]):,}: "{examples[row]["source"][:60]}…".'
+                )
+        said = []
+        if self.too_long == "cut":
+            cut = int((sources > self.max_length).sum())
+            if cut:
+                said.append(
+                    f"{cut:,} of {len(examples):,} training texts have more than "
+                    f"{self.max_length} pieces and are cut there (task.max_length)."
+                )
+            sources = np.zeros_like(sources)
+        longest = np.maximum(sources, targets)
         kept = [examples[row] for row in np.flatnonzero(longest <= self.max_length).tolist()]
         if not kept or len(kept) == len(examples):
-            return examples, []
+            return examples, said
         return kept, [
+            *said,
             f"{len(examples) - len(kept):,} of {len(examples):,} training pairs have a side of "
-            f"more than {self.max_length} pieces and are left out (task.max_length)."
+            f"more than {self.max_length} pieces and are left out (task.max_length).",
         ]
 
     def encode(self, examples: Sequence[Example]) -> EncodedPairs:
         """Return pairs in numbers; a pair without a target has an empty one."""
+        return self._encoded(examples, cut=self.too_long == "cut")
+
+    def _encoded(self, examples: Sequence[Example], *, cut: bool) -> EncodedPairs:
         source = self.source.encode([pair["source"] for pair in examples])
         target = self.target.encode([pair.get("target") or "" for pair in examples])
-        return EncodedPairs(Ragged.of([*row, END] for row in source), Ragged.of(target))
+        most = self.max_length if cut else None
+        return EncodedPairs(Ragged.of([*row[:most], END] for row in source), Ragged.of(target))
 
     def texts(self, predicted: Iterable[Sequence[int]], sources: Sequence[str] = ()) -> list[str]:
         """Return the plain text of rows of target pieces, up to each row's end.
@@ -116,6 +160,20 @@ class PairEncoding(Encoding):
                     ]
                 )
         return texts
+
+    def shown_pieces(self, example: Example, written: Sequence[int]) -> tuple[list[str], list[str]]:
+        """Return a source's parts and what was written, piece by piece, both with their ends."""
+        parts = self.source.parts_of(example["source"])
+        if self.too_long == "cut":
+            parts = parts[: self.max_length]
+        row = list(written)
+        row = row[: row.index(END)] if END in row else row
+        taken = [parts[-1 - p] if p < 0 else self.target.piece(p) for p in row]
+        sides = (parts[:MOST_SHOWN], taken[:MOST_SHOWN])
+        source, target = ([part.replace(SPACE, "") or SPACE for part in side] for side in sides)
+        ended = ([*source, SPECIAL[END]], [*target, SPECIAL[END]])
+        whole = (len(parts) <= MOST_SHOWN, len(taken) <= MOST_SHOWN)
+        return ended[0] if whole[0] else source, ended[1] if whole[1] else target
 
     def _sides(self) -> dict[str, Subwords]:
         return {"source": self.source, "target": self.target}

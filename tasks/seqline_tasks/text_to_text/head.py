@@ -13,8 +13,8 @@ from seqline_plugins.linear import Linear
 from seqline_plugins.task import Batch, Head, Inputs
 from seqline_tasks.heads.copying import copied_losses, coverage_losses, with_copies
 from seqline_tasks.heads.softmax import Softmax
-from seqline_tasks.translation.encoding import PairEncoding
-from seqline_tasks.translation.inputs import PieceInputs
+from seqline_tasks.text_to_text.encoding import PairEncoding
+from seqline_tasks.text_to_text.inputs import PieceInputs
 
 
 class PieceHead(Head):

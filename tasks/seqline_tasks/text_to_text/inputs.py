@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from seqline_plugins.task import Batch, Inputs
 from seqline_tasks.data.subwords import END, PAD, START
 from seqline_tasks.heads.softmax import UNSCORED
-from seqline_tasks.translation.encoding import PairEncoding
+from seqline_tasks.text_to_text.encoding import PairEncoding
 
 
 class PieceInputs(Inputs):
