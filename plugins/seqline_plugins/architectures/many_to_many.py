@@ -36,16 +36,7 @@ class ManyToMany(Architecture):
 
     def __init__(self, config: Any, input_size: int, kernel: str = "auto") -> None:
         super().__init__(config, input_size, kernel)
-        self.recurrence = RecurrentStack(
-            config.cell,
-            input_size,
-            config.hidden_size,
-            num_layers=config.num_layers,
-            direction="both" if config.bidirectional else "forward",
-            dropout=config.dropout,
-            variational=config.variational,
-            kernel=kernel,
-        )
+        self.recurrence = RecurrentStack.of(config, input_size, kernel)
         self.output_size = self.recurrence.output_size
 
     @staticmethod

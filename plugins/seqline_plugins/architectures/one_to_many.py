@@ -61,15 +61,8 @@ class OneToMany(Architecture):
     ) -> None:
         super().__init__(config, input_size, kernel, fed_size)
         self.kept = config.entity != "state"
-        self.recurrence = RecurrentStack(
-            config.cell,
-            self.fed_size + (input_size if self.kept else 0),
-            config.hidden_size,
-            num_layers=config.num_layers,
-            dropout=config.dropout,
-            variational=config.variational,
-            kernel=kernel,
-        )
+        fed = self.fed_size + (input_size if self.kept else 0)
+        self.recurrence = RecurrentStack.of(config, fed, kernel)
         self.bridge: Bridge | None = None
         if config.entity != "input":
             entity = {ENTITY: torch.zeros(1, input_size)}

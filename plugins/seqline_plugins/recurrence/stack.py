@@ -58,6 +58,23 @@ class RecurrentStack(nn.Module):
                 )
             )
 
+    @classmethod
+    def of(cls, config: Any, input_size: int, kernel: str = "auto") -> RecurrentStack:
+        """Build one from options by their usual names; those that `config` lacks are as above.
+
+        `cell`, `hidden_size`, `num_layers`, `bidirectional`, `dropout`, `variational`.
+        """
+        return cls(
+            config.cell,
+            input_size,
+            config.hidden_size,
+            num_layers=config.num_layers,
+            direction="both" if getattr(config, "bidirectional", False) else "forward",
+            dropout=getattr(config, "dropout", 0.0),
+            variational=getattr(config, "variational", False),
+            kernel=kernel,
+        )
+
     @property
     def is_causal(self) -> bool:
         """Whether no output depends on a later input."""

@@ -67,14 +67,7 @@ class CharacterReader(nn.Module):
     def __init__(self, config: Any, vocabulary: int, kernel: str) -> None:
         super().__init__()
         self.vectors = nn.Embedding(vocabulary + SPECIAL, config.size, padding_idx=0)
-        self.recurrence = RecurrentStack(
-            config.cell,
-            config.size,
-            config.hidden_size,
-            num_layers=config.num_layers,
-            direction="both" if config.bidirectional else "forward",
-            kernel=kernel,
-        )
+        self.recurrence = RecurrentStack.of(config, config.size, kernel)
         self.output_size = self.recurrence.output_size
 
     def forward(
