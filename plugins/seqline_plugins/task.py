@@ -54,8 +54,10 @@ class Source(ABC):
         self.config = config
 
     @abstractmethod
-    def read(self, data: DataSource) -> dict[str, list[Example]]:
+    def read(self, data: DataSource) -> dict[str, Sequence[Example]]:
         """Return the raw examples of `train`, `validation` and `test`.
+
+        They may be read as they are asked for, so that more than memory holds can be prepared.
 
         Raises `UserError` naming file and line for what cannot be read.
         """
@@ -103,6 +105,21 @@ class Encoding(ABC):
         All of them unless a task leaves some out (because they are too long).
         """
         return examples, []
+
+    def store(
+        self, examples: Sequence[Example], folder: Path, *, training: bool
+    ) -> tuple[EncodedSplit, list[str]]:
+        """Write a split in numbers; return it, and what a person should know.
+
+        `training` ones are those that `select` chooses. A task whose data may be larger than
+        memory reads `examples` from the first to the last and writes as it reads.
+        """
+        said: list[str] = []
+        if training:
+            examples, said = self.select(examples)
+        encoded = self.encode(examples)
+        encoded.save(folder)
+        return encoded, said
 
     @property
     def search_tokens(self) -> SearchTokens:

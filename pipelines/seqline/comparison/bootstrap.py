@@ -109,7 +109,7 @@ def paired_bootstrap(
         raise UserError(f"'{name}' is no metric whose parts add up over the examples.")
     one, other = (np.asarray(rows, dtype=np.float64) for rows in given)
     draw, N = np.random.default_rng(seed), len(examples)
-    whole = [metrics.figure(name, rows.sum(axis=0).tolist()) for rows in (one, other)]
+    whole, again = (metrics.figure(name, rows.sum(axis=0).tolist()) for rows in (one, other))
     differences = np.empty(draws)
     for number in range(draws):
         times = np.bincount(draw.integers(N, size=N), minlength=N).astype(np.float64)
@@ -118,4 +118,4 @@ def paired_bootstrap(
     low, high = np.percentile(differences, [2.5, 97.5])
     against = min(float((differences <= 0).mean()), float((differences >= 0).mean()))
     p = min(1.0, 2 * max(against, 1 / draws))
-    return Paired(name, *whole, float(low), float(high), p, N, draws)
+    return Paired(name, whole, again, float(low), float(high), p, N, draws)

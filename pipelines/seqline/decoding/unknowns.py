@@ -20,9 +20,9 @@ def replace_unknown(
 
     The input's own end is no place to take anything from.
     """
-    unknown = written == tokens.unknown
-    if tokens.unknown is None or not bool(unknown.any()):
+    if tokens.unknown is None or not bool((written == tokens.unknown).any()):
         return written
+    unknown = written.eq(tokens.unknown)
     looked = model.look(model.networks[0].inputs.with_output(batch, written))
     looked = looked[:, : written.shape[1]]
     _, lengths = model.networks[0].inputs(batch)

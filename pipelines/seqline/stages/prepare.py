@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from seqline.data import data_fingerprint
 from seqline.provenance import source_hash
 from seqline.stages.folder import (
@@ -40,17 +42,17 @@ def prepare(config: Mapping[str, Any], workspace: Workspace) -> StageResult:
     def make(folder: Path) -> None:
         splits: dict[str, Sequence[Example]] = dict(source.read(data))
         encoding = task.encoding.build(splits["train"], task.config)
-        splits["train"], said = encoding.select(splits["train"])
+        said: list[str] = []
         (folder / "encoding").mkdir()
         encoding.save(folder / "encoding")
         sizes = {}
         for name, examples in splits.items():
-            encoded = encoding.encode(examples)
-            encoded.save(folder / name)
-            tokens = int(sum(int(length) for length in encoded.lengths))
-            sizes[name] = {"examples": len(examples), "tokens": tokens}
+            encoded, more = encoding.store(examples, folder / name, training=name == "train")
+            said += more
+            tokens = int(np.asarray(encoded.lengths).sum())
+            sizes[name] = {"examples": len(encoded.lengths), "tokens": tokens}
         for name in SCORED:
-            write_json(folder / f"{name}.json", splits[name])
+            write_json(folder / f"{name}.json", list(splits[name]))
         summary = {
             "source": config["data"]["source"],
             "digest": digest_of(fingerprint),

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from seqline.model import SequenceModel
 from seqline.reporter import Reporter, TrainingProgress
 from seqline.training.averaging import running_average
-from seqline.training.batches import training_batches
+from seqline.training.batches import Batches, training_batches
 from seqline.training.checkpoint import (
     load_checkpoint,
     newest_intact,
@@ -115,7 +115,7 @@ class Training:
                     raise KeyboardInterrupt
         return self.at
 
-    def _batches_of_epoch(self) -> list[list[int]]:
+    def _batches_of_epoch(self) -> Batches:
         return training_batches(
             self.splits["train"].lengths,
             batch_size=self.trainer["batch_size"],

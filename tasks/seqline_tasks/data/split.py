@@ -32,7 +32,7 @@ def deal(
     return dealt
 
 
-def hold_out(splits: Mapping[str, list[Row]], what: str) -> dict[str, list[Row]]:
+def hold_out(splits: Mapping[str, Sequence[Row]], what: str) -> dict[str, Sequence[Row]]:
     """Return the three splits; the last tenth of training is validation where there is none.
 
     Raises `UserError` where there is one `what` (a sentence, a pair) alone.

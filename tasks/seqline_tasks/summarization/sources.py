@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -34,10 +34,11 @@ class SummarySource(Source):
         super().__init__(config)
         self._left_out: dict[str, int] = {}
 
-    def read(self, data: DataSource) -> dict[str, list[Example]]:
+    def read(self, data: DataSource) -> dict[str, Sequence[Example]]:
         """Return train, validation and test."""
+        readers: dict[str, Callable[[DataSource], Mapping[str, Sequence[Example]]]]
         readers = {"builtin": self._builtin, "hub": self._hub, "files": self._files}
-        return readers[data.source](data)
+        return dict(readers[data.source](data))
 
     def fingerprint(self, data: DataSource) -> dict[str, Any]:
         """Return file digests, or the libraries whose docstrings are read and their versions."""
@@ -81,7 +82,7 @@ class SummarySource(Source):
         return found
 
     def _builtin(self, data: DataSource) -> dict[str, list[Example]]:
-        found = {}
+        found: dict[str, str] = {}
         for one in docstrings(LIBRARIES):
             head, _, body = one.text.partition("\n")
             body_words, head_words = body.split(), head.split()
@@ -92,7 +93,7 @@ class SummarySource(Source):
         examples = self._kept("the docstrings", [(body, [found[body]], "") for body in order])
         return deal(examples, data.split, data.split_by, data.seed)
 
-    def _files(self, data: DataSource) -> dict[str, list[Example]]:
+    def _files(self, data: DataSource) -> Mapping[str, Sequence[Example]]:
         source, target = _columns(data.column or FILE_COLUMNS)
         given = {key: getattr(data, key) for key in KEYS if getattr(data, key)}
         read = {
@@ -106,7 +107,7 @@ class SummarySource(Source):
                 raise UserError(f"data.{key}: data=files needs it, a file of JSON lines.")
         return hold_out(read, "text")
 
-    def _hub(self, data: DataSource) -> dict[str, list[Example]]:
+    def _hub(self, data: DataSource) -> Mapping[str, Sequence[Example]]:
         repo, subset = (data.repo, data.subset) if data.repo else DEFAULT_HUB
         source, target = _columns(data.column or HUB_COLUMNS)
         splits = {}

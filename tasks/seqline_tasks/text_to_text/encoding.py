@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import torch
 from seqline_plugins.errors import UserError
 from seqline_plugins.task import Batch, EncodedSplit, Encoding, Example, SearchTokens
 from seqline_tasks.data.ragged import Integers, Ragged
+from seqline_tasks.data.stored import RowWriter, StoredRows, open_rows
 from seqline_tasks.data.subwords import (
     END,
     PAD,
@@ -26,9 +28,11 @@ from seqline_tasks.data.subwords import (
     UNKNOWN,
     Subwords,
 )
-from seqline_tasks.data.tables import load_table, save_table
 from seqline_tasks.heads.softmax import UNSCORED
 
+SIDES = ("source", "target")
+AT_ONCE = 10_000
+"""Pairs that are cut into pieces together."""
 MOST_SHOWN = 60
 """Pieces of a side that a picture shows."""
 
@@ -44,15 +48,14 @@ class PairEncoding(Encoding):
 
     @classmethod
     def build(cls, examples: Iterable[Example], config: Any) -> PairEncoding:
-        """Learn the subwords from the training pairs."""
-        pairs, key = list(examples), "task.subwords.size"
+        """Learn the subwords from the training pairs, which are read once or twice, never held."""
+        pairs, key = examples, "task.subwords.size"
         if config.subwords.joint:
-            both = (pair[side] for pair in pairs for side in ("source", "target"))
+            both = (pair[side] for pair in pairs for side in SIDES)
             one = Subwords.learn(both, config.subwords, key)
             return cls(one, one, config.max_length, config.too_long)
         source, target = (
-            Subwords.learn((pair[side] for pair in pairs), config.subwords, key)
-            for side in ("source", "target")
+            Subwords.learn((pair[side] for pair in pairs), config.subwords, key) for side in SIDES
         )
         return cls(source, target, config.max_length, config.too_long)
 
@@ -95,40 +98,63 @@ class PairEncoding(Encoding):
             return {"pieces": len(self.source)}
         return {f"{name} pieces": len(side) for name, side in self._sides().items()}
 
-    def select(self, examples: Sequence[Example]) -> tuple[Sequence[Example], list[str]]:
-        """Leave out, or cut, the training pairs with a side that is too long, saying how many.
+    def store(
+        self, examples: Iterable[Example], folder: Path, *, training: bool
+    ) -> tuple[EncodedPairs, list[str]]:
+        """Write pairs in numbers, some thousands at a time; see `_fitting` for those of training.
 
-        Raises `UserError` where such pairs are to be refused.
+        Raises `UserError` where training pairs that are too long are to be refused.
         """
+        counts = _Counts()
+        with RowWriter(folder, SIDES) as writer:
+            rest = iter(examples)
+            while some := list(islice(rest, AT_ONCE)):
+                if training:
+                    some = self._fitting(some, counts)
+                if some:
+                    self.encode(some).add_to(writer)
+        if training and not counts.kept:
+            raise UserError(
+                f"task.max_length: found {self.max_length}, but all {counts.seen:,} training pairs "
+                f"have a side of more pieces, the longest {counts.longest:,}."
+            )
+        return EncodedPairs.load(folder), self._told(counts)
+
+    def _fitting(self, examples: Sequence[Example], counts: _Counts) -> list[Example]:
+        """Leave out the training pairs with a side that is too long, unless sources are cut."""
         found = self._encoded(examples, cut=False)
         sources, targets = found.source.lengths - 1, found.target.lengths
-        if self.too_long == "refuse" and len(examples):
-            longest = np.maximum(sources, targets)
-            row = int(np.argmax(longest))
-            if longest[row] > self.max_length:
-                raise UserError(
-                    f"task.too_long=refuse: {int((longest > self.max_length).sum()):,} training "
-                    f"pairs have a side of more than {self.max_length} pieces, the longest "
-                    f'{int(longest[row]):,}: "{examples[row]["source"][:60]}…".'
-                )
-        said = []
-        if self.too_long == "cut":
-            cut = int((sources > self.max_length).sum())
-            if cut:
-                said.append(
-                    f"{cut:,} of {len(examples):,} training texts have more than "
-                    f"{self.max_length} pieces and are cut there (task.max_length)."
-                )
-            sources = np.zeros_like(sources)
         longest = np.maximum(sources, targets)
+        counts.seen += len(examples)
+        counts.longest = max(counts.longest, int(longest.max()))
+        counts.long += int((longest > self.max_length).sum())
+        if self.too_long == "refuse" and counts.long:
+            row = int(np.argmax(longest))
+            raise UserError(
+                f"task.too_long=refuse: found a training pair with a side of {longest[row]:,} "
+                f"pieces, expected {self.max_length} (task.max_length) at most: "
+                f'"{examples[row]["source"][:60]}…".'
+            )
+        if self.too_long == "cut":
+            counts.cut += int((sources > self.max_length).sum())
+            longest = targets
         kept = [examples[row] for row in np.flatnonzero(longest <= self.max_length).tolist()]
-        if not kept or len(kept) == len(examples):
-            return examples, said
-        return kept, [
-            *said,
-            f"{len(examples) - len(kept):,} of {len(examples):,} training pairs have a side of "
-            f"more than {self.max_length} pieces and are left out (task.max_length).",
-        ]
+        counts.kept += len(kept)
+        return kept
+
+    def _told(self, counts: _Counts) -> list[str]:
+        said = []
+        if counts.cut:
+            said.append(
+                f"{counts.cut:,} of {counts.seen:,} training texts have more than "
+                f"{self.max_length} pieces and are cut there (task.max_length)."
+            )
+        if counts.kept < counts.seen:
+            said.append(
+                f"{counts.seen - counts.kept:,} of {counts.seen:,} training pairs have a side of "
+                f"more than {self.max_length} pieces and are left out (task.max_length)."
+            )
+        return said
 
     def encode(self, examples: Sequence[Example]) -> EncodedPairs:
         """Return pairs in numbers; a pair without a target has an empty one."""
@@ -180,11 +206,22 @@ class PairEncoding(Encoding):
 
 
 @dataclass
+class _Counts:
+    """Training pairs that were seen, kept, too long, cut; the longest side."""
+
+    seen: int = 0
+    kept: int = 0
+    long: int = 0
+    cut: int = 0
+    longest: int = 0
+
+
+@dataclass
 class EncodedPairs(EncodedSplit):
     """A row a pair: the source's pieces and their end, the target's pieces."""
 
-    source: Ragged
-    target: Ragged
+    source: Ragged | StoredRows
+    target: Ragged | StoredRows
 
     @property
     def lengths(self) -> Integers:  # type: ignore[override]
@@ -215,10 +252,15 @@ class EncodedPairs(EncodedSplit):
 
     def save(self, folder: Path) -> None:
         """Write one Arrow table, a row a pair."""
-        save_table({"source": self.source, "target": self.target}, folder)
+        with RowWriter(folder, SIDES) as writer:
+            self.add_to(writer)
+
+    def add_to(self, writer: RowWriter) -> None:
+        """Write these pairs after those that are there."""
+        assert isinstance(self.source, Ragged) and isinstance(self.target, Ragged)
+        writer.write({"source": self.source.rows(), "target": self.target.rows()})
 
     @classmethod
     def load(cls, folder: Path) -> EncodedPairs:
         """Open the table, memory-mapped."""
-        columns: dict[str, Any] = load_table(folder)
-        return cls(**columns)
+        return cls(**open_rows(folder))
