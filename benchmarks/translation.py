@@ -1,4 +1,4 @@
-"""Multi30k, German to English: speed of training and decoding, BLEU by time, what attention is worth.
+"""Multi30k, German to English: training and decoding speed, BLEU by time, what attention is worth.
 
 Beside Joey NMT where its result is given (--peer-result, the JSON that its script leaves).
 """
