@@ -13,6 +13,7 @@ from seqline.config.compose import check
 from seqline.seal import SEAL, damage
 from seqline_plugins.build import build_task
 from seqline_plugins.errors import UserError
+from seqline_plugins.generation import Generation
 from seqline_plugins.options import build_config
 from seqline_plugins.sources import DataSource
 from seqline_plugins.task import Example
@@ -50,9 +51,9 @@ class Predictor:
     def predict(self, examples: Sequence[Example]) -> list[list[Any]]:
         """Return the answer to every example, in the task's own words, in order.
 
-        Where `decode.n_best` asks for several, they stand one after the other, best first.
+        Where `decode.n_best` asks for several, they stand one after the other, best first. Of a
+        task that generates it is what goes on from the example, as text.
         """
-
         if self.task.decodes and self.config["decode"]["split_sentences"]:
             return self._by_parts(examples)
         return self._whole(examples)
@@ -71,6 +72,8 @@ class Predictor:
     def _whole(self, examples: Sequence[Example]) -> list[list[Any]]:
         from seqline.training.inference import Search, answers
 
+        if self.task.generation is not None:
+            return [self._go_on(example) if _size(example) else [] for example in examples]
         filled = [number for number, example in enumerate(examples) if _size(example)]
         said: list[list[Any]] = [[] for _ in examples]
         if not filled:
@@ -86,6 +89,28 @@ class Predictor:
                 for row, answer in zip(found.rows, decoded, strict=True):
                     said[filled[row]] = [*said[filled[row]], *answer]
         return said
+
+    def _go_on(self, example: Example) -> list[Any]:
+        import torch
+
+        from seqline.generation import generate
+
+        generation = self.generation()
+        opening = generation.opening(self.task.text_of(example))
+        options = dict(self.config["decode"])
+        if not options["sample"]:
+            options["temperature"] = 0.0
+        drawn = [one[0] for one in generate(self.model, generation, opening, options)]
+        return [generation.text(torch.stack(drawn))] if drawn else [""]
+
+    def generation(self) -> Generation:
+        """Return how the model generates; raises `UserError` for a task that does not."""
+        if self.task.generation is None:
+            raise UserError(
+                f"task={self.config['task']['name']} makes nothing by itself: it answers what it "
+                "is given, with `seqline predict`."
+            )
+        return self.task.generation(self.task.config, self.encoding)
 
     def predict_lines(self, lines: Iterable[str]) -> list[list[Any]]:
         """Return the answers to lines of plain text, one sequence a line."""

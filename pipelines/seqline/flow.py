@@ -294,7 +294,6 @@ def _flow_run_tags(session: Session) -> dict[str, str]:
 def _report(session: Session, run: TrackedRun, registered: str | None) -> RunReport:
     at = session.results
     results = read_json(at["evaluate"].folder / "metrics.json")
-    samples = (at["evaluate"].folder / "samples.md").read_text(encoding="utf-8")
     pages = tracking_pages(session.attempt.home)
     return RunReport(
         run_id=run.run_id,
@@ -302,7 +301,7 @@ def _report(session: Session, run: TrackedRun, registered: str | None) -> RunRep
         direction=results["direction"],
         metrics=results["metrics"],
         baseline=results["baseline"],
-        samples=samples.strip().split("\n\n"),
+        samples=read_json(at["evaluate"].folder / "samples.json"),
         export=str(at["export"].folder / "model"),
         registered=registered,
         folders={name: str(result.folder) for name, result in at.items()},

@@ -16,9 +16,12 @@ from torch import Tensor, nn
 
 from seqline_plugins.architecture import Architecture, Attended, State
 from seqline_plugins.build import build_architecture, build_task
+from seqline_plugins.discovery import load
 from seqline_plugins.recurrence.layer import RecurrentLayer
 from seqline_plugins.task import Batch, Encoding, Head, Inputs
 
+WINDOW, READ = "window", "read"
+"""In the state of a model that reads a window anew: its longest length, as a shape; what it has."""
 _MEMBER = re.compile(r"^members\.\d+\.")
 
 
@@ -29,6 +32,18 @@ class SequenceModel(nn.Module, ABC):
     @abstractmethod
     def networks(self) -> list[Network]:
         """The networks that it is made of."""
+
+    @property
+    @abstractmethod
+    def is_aligned(self) -> bool:
+        """Whether there is an output for every input: only then can its steps be cut in time."""
+
+    @abstractmethod
+    def forward(self, batch: Batch, state: State | None = None) -> tuple[Any, State]:
+        """Return what loss and predictions are made of (hidden features), and the state after.
+
+        `state` is what an earlier window of the same rows left.
+        """
 
     @abstractmethod
     def forward(self, batch: Batch) -> Any:
@@ -66,6 +81,21 @@ class SequenceModel(nn.Module, ABC):
     def choose(self, state: State, rows: Tensor, inputs: Tensor | None = None) -> State:
         """Return the state of the chosen rows, see `seqline.decoding.search.Writer`."""
 
+    @abstractmethod
+    def start(self, batch: Batch | None, rows: int, window: int | None = None) -> State:
+        """Return the state of `rows` sequences before their first step, an entity read if any.
+
+        `window` is how many steps a model reads anew that has one output for a whole sequence.
+        """
+
+    @abstractmethod
+    def follow(self, sample: Tensor, state: State) -> tuple[Tensor, State]:
+        """Return the hidden features after the samples (R, …) that stand last, and the state."""
+
+    @abstractmethod
+    def sample(self, hidden: Tensor, options: Mapping[str, Any], draw: torch.Generator) -> Tensor:
+        """Return what comes next, one a row, see `seqline_plugins.task.Head.sample`."""
+
 
 class Network(SequenceModel):
     """A task's inputs, an architecture, the task's head."""
@@ -83,10 +113,14 @@ class Network(SequenceModel):
         """Itself alone."""
         return [self]
 
-    def forward(self, batch: Batch) -> Any:
-        """Return what the head reads: hidden features (B, T, H), or `Attended`."""
+    @property
+    def is_aligned(self) -> bool:
+        """Whether the architecture is."""
+        return self.architecture.kind.output == "aligned"
+
+    def forward(self, batch: Batch, state: State | None = None) -> tuple[Any, State]:
+        """Return what the head reads, (B, T, H) or `Attended`, and the state after it."""
         features, lengths = self.inputs(batch)
-        state: State | None = None
         if self.architecture.kind.output == "sequence":
             state = self.architecture.encode(features, lengths)
             if self.training and self.own_share > 0:
@@ -99,15 +133,19 @@ class Network(SequenceModel):
         state = self.architecture.encode(*self.inputs(batch))
         return self.architecture.attend(*self.inputs.targets(batch), state).weights
 
-    def _read(self, features: Tensor, lengths: Tensor | None, state: State | None) -> Any:
+    def _read(
+        self, features: Tensor, lengths: Tensor | None, state: State | None
+    ) -> tuple[Any, State]:
         if self.reads_attention:
-            return self.architecture.attend(features, lengths, state)
-        return self.architecture(features, lengths, state)[0]
+            found = self.architecture.attend(features, lengths, state)
+            return found, found.state
+        hidden, after = self.architecture(features, lengths, state)
+        return hidden, after
 
     @torch.no_grad()
     def _mixed(self, batch: Batch, state: State) -> Batch:
         """Write all steps at once from what is given, and give a share of that instead of it."""
-        hidden = self._read(*self.inputs.targets(batch), state)
+        hidden, _ = self._read(*self.inputs.targets(batch), state)
         return self.inputs.mixed(batch, self.head.predict(hidden), self.own_share)
 
     def loss(self, hidden: Any, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -155,6 +193,30 @@ class Network(SequenceModel):
             lasting = self.architecture.reorder(lasting, inputs)
         return self.architecture.reorder(moving, rows) | lasting
 
+    def start(self, batch: Batch | None, rows: int, window: int | None = None) -> State:
+        """Return the architecture's state, or a window without steps."""
+        if self.architecture.kind.output == "entity":
+            return {WINDOW: torch.zeros(rows, 0, window or 1)}
+        if batch is None:
+            return self.architecture.initial_state(rows)
+        features, lengths = self.inputs(batch)
+        state = self.architecture.encode(features, lengths)
+        return self.architecture.reorder(state, torch.zeros(rows, dtype=torch.int64))
+
+    def follow(self, sample: Tensor, state: State) -> tuple[Tensor, State]:
+        """Take one step of the architecture, or read the window again with the new sample."""
+        fed = self.inputs.feedback(sample)
+        if WINDOW not in state:
+            return self.architecture.step(fed, state)
+        before, most = state.get(READ), state[WINDOW].shape[2]
+        read = fed.unsqueeze(1) if before is None else torch.cat([before, fed.unsqueeze(1)], 1)
+        hidden, _ = self.architecture(read[:, -most:])
+        return hidden, {**state, READ: read[:, -most:]}
+
+    def sample(self, hidden: Tensor, options: Mapping[str, Any], draw: torch.Generator) -> Tensor:
+        """Return the head's samples."""
+        return self.head.sample(hidden, options, draw)
+
 
 REMEMBERED = "head."
 """What the head needs of the input at each step stands in the state, its names begin so."""
@@ -176,9 +238,12 @@ class Ensemble(SequenceModel):
         super().__init__()
         self.members = nn.ModuleList(members)
 
-    def forward(self, batch: Batch) -> Any:
-        """Return what every member's head reads."""
-        return [member(batch) for member in self.members]
+    def forward(self, batch: Batch, state: State | None = None) -> tuple[Any, State]:
+        """Return what every member's head reads, and their states."""
+        before = [None] * len(self.members) if state is None else self._apart(state)
+        pairs = [member(batch, own) for member, own in zip(self.members, before, strict=True)]
+        hidden, states = zip(*pairs, strict=True)
+        return list(hidden), _together(states)
 
     def look(self, batch: Batch) -> Tensor:
         """Return the mean of what the members look at."""
@@ -223,6 +288,21 @@ class Ensemble(SequenceModel):
         parts = zip(self.networks, self._apart(state), strict=True)
         return _together([one.choose(own, rows, inputs) for one, own in parts])
 
+    def start(self, batch: Batch | None, rows: int, window: int | None = None) -> State:
+        """Return every member's state."""
+        return _together([one.start(batch, rows, window) for one in self.networks])
+
+    def follow(self, sample: Tensor, state: State) -> tuple[Tensor, State]:
+        """Let every member follow; their hidden features, (M, R, H)."""
+        parts = zip(self.networks, self._apart(state), strict=True)
+        hidden, states = zip(*[one.follow(sample, own) for one, own in parts], strict=True)
+        return torch.stack(hidden), _together(states)
+
+    def sample(self, hidden: Tensor, options: Mapping[str, Any], draw: torch.Generator) -> Tensor:
+        """Return the samples of a member drawn anew each time: that is their mean distribution."""
+        chosen = int(torch.randint(len(self.members), (), generator=draw))
+        return self.networks[chosen].sample(hidden[chosen], options, draw)
+
     def _apart(self, state: State) -> list[State]:
         return [
             {n.partition(".")[2]: t for n, t in state.items() if n.partition(".")[0] == str(number)}
@@ -248,7 +328,8 @@ def build_model(config: Mapping[str, Any], encoding: Encoding) -> SequenceModel:
 def _network(config: Mapping[str, Any], encoding: Encoding) -> Network:
     task, kernel = build_task(config["task"]), config["trainer"]["kernel"]
     inputs = task.inputs(task.config, encoding, kernel)
-    sizes = (inputs.output_size, kernel, inputs.fed_size)
+    writes = load("architecture", config["architecture"]["name"]).kind.output == "sequence"
+    sizes = (inputs.output_size, kernel, inputs.fed_size if writes else None)
     architecture = build_architecture(config["architecture"], *sizes)
     head = task.head(task.config, encoding, architecture.output_size, config["loss"])
     head.tie(inputs)

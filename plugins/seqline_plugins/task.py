@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from seqline_plugins.architecture import Kind
+from seqline_plugins.generation import Generation
 from seqline_plugins.options import NoOptions
 from seqline_plugins.sources import DataSource
 
@@ -54,11 +56,10 @@ class Source(ABC):
         self.config = config
 
     @abstractmethod
-    def read(self, data: DataSource) -> dict[str, Sequence[Example]]:
+    def read(self, data: DataSource) -> Mapping[str, Sequence[Example]]:
         """Return the raw examples of `train`, `validation` and `test`.
 
-        They may be read as they are asked for, so that more than memory holds can be prepared.
-
+        They may be read only as they are gone through, so that a corpus need not fit in memory.
         Raises `UserError` naming file and line for what cannot be read.
         """
 
@@ -132,13 +133,40 @@ class Encoding(ABC):
 
 
 class EncodedSplit(ABC):
-    """Examples in numbers: how long each is, and any of them as a padded batch."""
+    """Examples in numbers: how long each is, and any of them as a padded batch.
+
+    timed   the batch's tensors that run along time, (B, T, …): what truncated BPTT cuts
+    """
 
     lengths: Sequence[int]
+    timed: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def tokens(self) -> int:
+        """Steps of all rows together."""
+        return int(sum(int(length) for length in self.lengths))
 
     @abstractmethod
     def batch(self, rows: Sequence[int]) -> Batch:
         """Return the chosen rows as one padded batch."""
+
+    def window(self, rows: Sequence[int], start: int, stop: int) -> Batch:
+        """Return steps `start` to `stop` of the chosen rows; `lengths` are those inside.
+
+        A row that ends before has 0 steps there.
+        """
+        whole = self.batch(rows)
+        cut = {name: whole[name][:, start:stop] for name in self.timed}
+        inside = (whole["lengths"] - start).clamp(0, stop - start)
+        return {**whole, **cut, "lengths": inside}
+
+    def streams(self, count: int) -> EncodedSplit | None:
+        """Return running text as `count` rows of equal length, side by side; the end may be cut.
+
+        They are read by `window`, each going on where it stopped, with the state carried. None for
+        examples that have nothing to do with each other.
+        """
+        return None
 
     @abstractmethod
     def save(self, folder: Path) -> None:
@@ -241,6 +269,16 @@ class Head(nn.Module, ABC):
         """
         return self.probabilities(hidden).log()
 
+    def sample(
+        self, hidden: Float[Tensor, "R H"], options: Mapping[str, Any], draw: torch.Generator
+    ) -> Tensor:
+        """Return one sample a row, (R, …), as `Inputs.feedback` takes it.
+
+        `options` are the section `decode`; a temperature of 0 asks for the likeliest. All chance is
+        from `draw`. For tasks that generate.
+        """
+        raise NotImplementedError(f"{type(self).__name__} draws no samples")
+
 
 class Metrics(ABC):
     """Collects predictions over a split and gives the figures."""
@@ -295,6 +333,7 @@ class Task(ABC):
     kinds      the architectures' kinds it fits
     metrics    the figures it reports, `primary` the one that chooses the best model
     decodes    whether it generates sequences (metrics such as BLEU need that)
+    generation how it makes sequences from nothing or a beginning, for `seqline generate`
     online     is an option of its `Config` if it can be asked to work without look-ahead
     """
 
@@ -310,6 +349,7 @@ class Task(ABC):
     inputs: ClassVar[type[Inputs]]
     head: ClassVar[type[Head]]
     scoring: ClassVar[type[Metrics]]
+    generation: ClassVar[type[Generation] | None] = None
 
     def __init__(self, config: Any = None) -> None:
         self.config = self.Config() if config is None else config

@@ -61,13 +61,13 @@ def test_members_start_apart_and_share_no_weight(make) -> None:
 def test_the_loss_is_the_mean_of_the_members_and_each_learns_as_if_alone(make) -> None:
     model, batch = make(3)
     model.eval()
-    loss, targets = model.loss(model(batch), batch)
+    loss, targets = model.loss(model(batch)[0], batch)
     loss.backward()
     alone = []
     for member in model.members:
         together = {name: p.grad.clone() for name, p in member.named_parameters() if p.numel()}
         member.zero_grad()
-        own, own_targets = member.loss(member(batch), batch)
+        own, own_targets = member.loss(member(batch)[0], batch)
         own.backward()
         alone.append(own.item())
         assert int(own_targets) == int(targets)
@@ -98,7 +98,7 @@ def test_what_is_saved_predicts_the_same(make, tmp_path) -> None:
         torch.nn.init.zeros_(parameter)
     other.load_state_dict(load_file(tmp_path / "weights.safetensors"))
     model.eval(), other.eval()
-    assert torch.equal(model.predict(model(batch)), other.predict(other(batch)))
+    assert torch.equal(model.predict(model(batch)[0]), other.predict(other(batch)[0]))
 
 
 def test_the_summary_tells_one_member_and_counts_all(make) -> None:

@@ -85,7 +85,13 @@ def test_the_four_stages_leave_what_they_should(first_run) -> None:
     expected = {
         "prepare": ["encoding/vocabulary.json", "summary.json", "test.json", "train", "validation"],
         "train": ["weights.safetensors", "history.jsonl", "summary.json", "model.txt"],
-        "evaluate": ["metrics.json", "samples.md", "pictures/confusion.png", "predictions.jsonl"],
+        "evaluate": [
+            "metrics.json",
+            "samples.json",
+            "samples.md",
+            "pictures/confusion.png",
+            "predictions.jsonl",
+        ],
         "export": ["model/seqline.json", "model/README.md", "model/weights.safetensors"],
     }
     for name, files in expected.items():

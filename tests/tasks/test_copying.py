@@ -33,7 +33,7 @@ def made(*overrides: str, count: int = 12) -> tuple[Any, Any, Any, list[dict[str
 def test_probabilities_with_copies_add_to_one_and_their_loss_is_the_searchs() -> None:
     _, model, encoding, examples = made(*COPY)
     batch = encoding.encode(examples[:4]).batch(range(4))
-    losses = model.step_losses(model(batch), batch)
+    losses = model.step_losses(model(batch)[0], batch)
     with torch.no_grad():
         state, _ = model.begin(batch)
         for step in range(batch["fed"].shape[1]):
@@ -63,7 +63,7 @@ def test_the_gate_learns() -> None:
     _, model, encoding, examples = made(*COPY, "loss.label_smoothing=0.1")
     model.train()
     batch = encoding.encode(examples).batch(range(8))
-    model.loss(model(batch), batch)[0].backward()
+    model.loss(model(batch)[0], batch)[0].backward()
     assert float(model.architecture.decoder.gate.weight.grad.abs().max()) > 0
 
 
@@ -72,12 +72,12 @@ def test_looking_twice_costs_what_the_paper_says() -> None:
     torch.testing.assert_close(coverage_losses(weights), torch.tensor([[0.0, 0.5, 1.0]]))
     _, model, encoding, examples = made(*SMALL, "loss.coverage=1")
     batch = encoding.encode(examples).batch(range(4))
-    plain = float(model.loss(model(batch), batch)[0])
+    plain = float(model.loss(model(batch)[0], batch)[0])
     model.train()
     for module in model.modules():
         if isinstance(module, type(model.architecture)):
             module.config.input_dropout = module.config.output_dropout = 0.0
-    found = model(batch)
+    found, _ = model(batch)
     scored = batch["target"] != UNSCORED
     twice = float(coverage_losses(found.weights)[scored].sum())
     assert twice > 0
@@ -115,7 +115,7 @@ def test_a_share_of_what_is_given_is_what_the_model_wrote() -> None:
         assert float(taken) == pytest.approx(wanted, abs=0.2)
     model.train()
     model.own_share = 1.0
-    assert not torch.equal(model(batch).hidden, model.eval()(batch).hidden)
+    assert not torch.equal(model(batch)[0].hidden, model.eval()(batch)[0].hidden)
 
 
 @pytest.mark.parametrize(

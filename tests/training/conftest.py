@@ -46,6 +46,7 @@ def make_training(composed: dict[str, Any], tmp_path: Path) -> MakeTraining:
         on_metrics: Any = None,
         double: bool = False,
         dropout: bool = True,
+        causal: bool = False,
         primary: str | None = None,
         checkpoints: Path | None = None,
         scores: Any = None,
@@ -60,6 +61,7 @@ def make_training(composed: dict[str, Any], tmp_path: Path) -> MakeTraining:
         if not dropout:
             config["architecture"] |= {"input_dropout": 0.0, "output_dropout": 0.0}
             config["task"]["words"]["dropout"] = 0.0
+        config["architecture"]["bidirectional"] = not causal
         task = build_task(config["task"])
         train, validation = sentences(40), sentences(12, seed=1)
         encoding = task.encoding.build(train, task.config)

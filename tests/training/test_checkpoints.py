@@ -49,6 +49,7 @@ def everything(training: Training) -> dict[str, Any]:
         "best": training.best,
         "average": {} if training.average is None else training.average.state_dict(),
         "moments": {f"{n}.{k}": t for n, kept in moments.items() for k, t in kept.items()},
+        "carried": training.carried or {},
         "generators": tensors,
         "progress": progress,
         "random": states,
@@ -58,7 +59,7 @@ def everything(training: Training) -> dict[str, Any]:
 def assert_same(found: dict[str, Any], wanted: dict[str, Any]) -> None:
     assert found["progress"] == wanted["progress"]
     assert found["random"] == wanted["random"]
-    for part in ("weights", "best", "average", "moments", "generators"):
+    for part in ("weights", "best", "average", "moments", "carried", "generators"):
         assert found[part].keys() == wanted[part].keys()
         for name, tensor in wanted[part].items():
             assert torch.equal(found[part][name], tensor), f"{part} {name}"
@@ -82,6 +83,7 @@ def interrupt_at(step: int) -> Any:
         (10, {}),
         (7, {"accumulate": 2}),
         (7, {"members": 2}),
+        (7, {"causal": True, "bptt_steps": 3}),
         (7, {"kernel": "reference"}),
         (7, {"kernel": "vendor"}),
         (7, {"kernel": "generated"}),

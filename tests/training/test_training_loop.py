@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from seqline.training.batches import Portion
 from seqline.training.loop import Training
 from seqline_plugins.task import Metrics
 
@@ -90,7 +91,8 @@ def test_two_half_batches_move_the_weights_as_one_whole_does(make_training, opti
     for accumulate in (1, 2):
         training = make_training(max_steps=1, accumulate=accumulate, **options)
         whole = list(range(12))
-        training.batches = [whole] if accumulate == 1 else [whole[:5], whole[5:]]
+        parts = [whole] if accumulate == 1 else [whole[:5], whole[5:]]
+        training.batches = [Portion(rows) for rows in parts]
         before = weights_of(training)
         training.run()
         results.append(weights_of(training))

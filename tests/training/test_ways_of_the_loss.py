@@ -12,6 +12,7 @@ from seqline.config.compose import compose
 from seqline.model import build_model
 from seqline.reporter import SilentReporter
 from seqline.stages.train import make_accelerator, primary_metric
+from seqline.training.batches import Portion
 from seqline.training.loop import Training, Watchers
 from seqline_plugins.build import build_task
 from seqline_plugins.errors import UserError
@@ -52,7 +53,7 @@ def gradient(tmp_path: Any, *overrides: str, rows: tuple[int, ...] = (0, 1, 2, 3
         watchers=Watchers(SilentReporter(), tmp_path / "checkpoints"),
         loss=config["loss"],
     )
-    training._gradient([list(rows)])
+    training._gradient([Portion(rows)])
     named = training.model.named_parameters()
     return {name: p.grad.clone() for name, p in named if p.grad is not None}
 

@@ -152,6 +152,44 @@ def predict(
 
 
 @app.command()
+def generate(
+    model: Annotated[
+        str, typer.Argument(metavar="FOLDER|RUN", help="An exported model, or a run.")
+    ],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="decode.KEY=VALUE…",
+            help="How it is drawn: decode.temperature=0.8 decode.seed=1 decode.max_length=1000",
+        ),
+    ] = None,
+    n: Annotated[int, typer.Option("--n", help="How many.", min=1)] = 1,
+    beginning: Annotated[
+        str | None, typer.Option("--from", metavar="TEXT", help="What it begins with.")
+    ] = None,
+    to: Annotated[
+        Path | None,
+        typer.Option(
+            "--to",
+            metavar="FOLDER",
+            help="Write files there; text goes to the terminal without it, all else to generated/.",
+        ),
+    ] = None,
+    traceback: Traceback = False,
+    as_json: Json = False,
+) -> None:
+    """Let an exported model make something: text, music, drawings.
+
+    The same seed makes the same. A temperature below 1 makes the likely likelier, 0 takes the
+    likeliest.
+    """
+    with reported(traceback, as_json), undisturbed():
+        from seqline.cli.generate import generate as command
+
+        command(model, overrides or (), n=n, beginning=beginning, to=to, as_json=as_json)
+
+
+@app.command()
 def ui(traceback: Traceback = False) -> None:
     """Serve the MLflow and Prefect pages on this machine, until Ctrl-C."""
     with reported(traceback):

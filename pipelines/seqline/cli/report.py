@@ -63,6 +63,8 @@ def _table(report: RunReport, plain: bool) -> Table:
         shown = "" if trivial is None else f"{trivial:.4f}"
         style = "bold" if name == report.primary else None
         table.add_row(name, f"{value:.4f}", shown, difference, style=style)
+    for name in sorted(set(report.baseline) - set(report.metrics)):  # other things to stand beside
+        table.add_row(name, "", f"{report.baseline[name]:.4f}", "")
     return table
 
 

@@ -12,6 +12,8 @@ from seqline_plugins.errors import PluginError, UserError, nearest
 from seqline_plugins.ranges import spelled
 
 DEFAULT_BATCH = 32
+STREAM_STEPS = 100
+"""Steps that a gradient goes back in running text, where nobody says how many."""
 DECODING_METRICS = ("bleu", "chrf", "rouge", "rouge_1", "rouge_2", "rouge_l", "ter")
 """Figures that compare generated text; only a task that decodes can have them."""
 
@@ -35,6 +37,7 @@ def refuse_contradictions(config: Tree) -> None:
     _check_online(config, task_options, architecture, options)
     _check_trainer(config["trainer"])
     _check_members(config, task)
+    _check_bptt(config, task, architecture, options)
     _check_data(config["data"])
 
 
@@ -143,6 +146,36 @@ def _check_members(config: Tree, task: Any) -> None:
         raise UserError(
             f"trainer.members: found {members}, expected 1: the head of "
             f"task={config['task']['name']} gives no probabilities that could be averaged."
+        )
+
+
+def _check_bptt(config: Tree, task: Any, architecture: Any, options: Any) -> None:
+    """Refuse to cut in time what cannot be; fill in the steps where the data are running text."""
+    from seqline_plugins.task import EncodedSplit
+
+    split, trainer = getattr(task, "split", EncodedSplit), config["trainer"]
+    running = split.streams is not EncodedSplit.streams
+    aligned = architecture.kind.output == "aligned"
+    name, steps = config["architecture"]["name"], trainer["bptt_steps"]
+    if running and aligned and not architecture.is_causal(options):
+        raise UserError(
+            f"architecture={name}: reads later inputs as it is set, but "
+            f"task={config['task']['name']} is learned from running text, where each step is told "
+            "by those before it. Set architecture.bidirectional=false."
+        )
+    if steps is None:
+        trainer["bptt_steps"] = STREAM_STEPS if running and aligned else None
+        return
+    if not aligned or not (running or split.timed):
+        what = f"architecture={name}" if not aligned else f"task={config['task']['name']}"
+        raise UserError(
+            f"trainer.bptt_steps: found {steps}, expected null: {what} has no output for every "
+            "step by which its sequences could be cut."
+        )
+    if not architecture.is_causal(options):
+        raise UserError(
+            f"trainer.bptt_steps: found {steps}, but architecture={name} reads later inputs as it "
+            "is set, so that a sequence cannot be cut. Set architecture.bidirectional=false."
         )
 
 

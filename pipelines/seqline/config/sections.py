@@ -30,6 +30,9 @@ class Trainer:
         "constant", "the rate after warm-up", choices=("constant", "linear", "cosine")
     )
     clip_norm: float | None = option(5.0, "largest norm of the gradient", above=0)
+    bptt_steps: int | None = option(
+        None, "steps that a gradient goes back; the state is carried on; null is all", low=1
+    )
     accumulate: int = option(1, "batches whose gradients make one update", low=1)
     patience: int | None = option(None, "stop after so many epochs without a better score", low=1)
     average: float | None = option(
@@ -109,7 +112,9 @@ class Decode:
         0, "n: no n tokens in a row are written twice; 0 allows all", low=0
     )
     sample: bool = option(False, "draw each token instead of searching for the likeliest")
-    temperature: float = option(1.0, "sample: below 1 the likely becomes likelier", above=0)
+    temperature: float = option(
+        1.0, "sample: below 1 the likely becomes likelier, 0 takes the likeliest", low=0
+    )
     top_k: int = option(0, "sample: draw from so many likeliest tokens, 0 for all", low=0)
     top_p: float = option(
         1.0, "sample: draw from the likeliest tokens of this joint probability", above=0, high=1

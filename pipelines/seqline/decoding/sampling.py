@@ -11,9 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seqline.decoding.filters import NEVER, forbid
+from seqline.decoding.filters import forbid
 from seqline.decoding.search import Writer, Written
 from seqline_plugins.architecture import State
+from seqline_plugins.sampling import pick
 from seqline_plugins.task import SearchTokens
 
 
@@ -47,10 +48,7 @@ def draw(
         scores, state = writer.advance(last, state)
         forbid(scores, written[rows, :step], limits[rows], tokens, options)
         scores = scores.double()
-        chances = _narrowed(scores / options["temperature"], options).softmax(dim=-1)
-        reached = chances.cumsum(dim=-1)
-        threshold = uniform[:, step].repeat(len(going)).unsqueeze(-1) * reached[:, -1:]
-        last = (reached <= threshold).sum(dim=-1).clamp(max=scores.shape[1] - 1)
+        last = pick(scores, uniform[:, step].repeat(len(going)), options)
         done = ended[going].flatten()
         last = torch.where(done, tokens.end, last)
         gained = scores.gather(1, last.unsqueeze(-1)).squeeze(-1)
@@ -66,19 +64,3 @@ def draw(
     scores, order = summed.view(B, N).sort(dim=1, descending=True, stable=True)
     index = order.unsqueeze(-1).expand(-1, -1, step)
     return Written(written.view(B, N, -1)[:, :, :step].gather(1, index), scores)
-
-
-def _narrowed(scores: Tensor, options: Mapping[str, Any]) -> Tensor:
-    """Return the scores of the tokens that may be drawn, −∞ for the others."""
-    if options["top_k"]:
-        kept = scores.topk(min(options["top_k"], scores.shape[-1]), dim=-1).values[:, -1:]
-        scores = scores.masked_fill(scores < kept, NEVER)
-    if options["top_p"] < 1:
-        ordered, order = scores.sort(dim=-1, descending=True, stable=True)
-        chances = ordered.softmax(dim=-1)
-        before = chances.cumsum(dim=-1) - chances
-        out = torch.zeros_like(before, dtype=torch.bool).scatter(
-            1, order, before >= options["top_p"]
-        )
-        scores = scores.masked_fill(out, NEVER)
-    return scores

@@ -9,6 +9,7 @@ from typing import Any
 
 from safetensors.torch import load_file
 
+from seqline.generation import sequences
 from seqline.model import build_model
 from seqline.provenance import source_hash
 from seqline.stages.folder import StageResult, Workspace, make_stage, read_json, write_json
@@ -31,11 +32,13 @@ def evaluate(
     """Make the folder of results: `metrics.json`, samples, pictures, tables, predictions."""
     use_threads(config["trainer"])
     task = build_task(config["task"])
+    parts = [task.scoring, type(task), Search]
+    parts += [task.generation] if task.generation is not None else []
     ingredients = {
         "trained": trained.digest,
-        "source_code": [source_hash(part) for part in (task.scoring, type(task), Search)],
+        "source_code": [source_hash(part) for part in parts],
         "machine": machine(config["trainer"]),
-        **({"decode": config["decode"]} if task.decodes else {}),
+        **({"decode": config["decode"]} if len(parts) > 3 or task.decodes else {}),
     }
 
     def make(folder: Path) -> None:
@@ -47,29 +50,42 @@ def evaluate(
         model.to(device)
         metrics = task.scoring(task.config, encoding)
         examples = raw_examples(prepared.folder, "test")
+        running = split.streams(1) is not None  # what is said of it is as long as itself: not kept
         said: list[list[Any]] = [[] for _ in examples]
         search = Search(config["decode"], encoding.search_tokens) if task.decodes else None
         for found in answers(model, split, device, search, with_loss=True):
-            add_answers(metrics, found, examples)
+            add_answers(metrics, found, () if running else examples)
+            if running:
+                continue
             own = [examples[row] for row in found.rows]
             decoded = task.answer(encoding, found.predicted, found.batch, own)
             for row, answer in zip(found.rows, decoded, strict=True):
                 said[row] = answer
         primary = primary_metric(task, config)
         summary = read_json(prepared.folder / "summary.json")
+        figures = metrics.compute()
+        (folder / "pictures").mkdir()
+        metrics.pictures(folder / "pictures")
+        if task.generation is not None:
+            generation = task.generation(task.config, encoding)
+            given = (model, generation, generation.opening(None), config["decode"])
+            made = sequences(*given, generation.count)
+            figures |= generation.figures(made)
+            generation.pictures(made, folder / "pictures")
+            if running:
+                said = [[generation.text(one)] for one in made]
         results = {
             "primary": primary.name,
             "direction": primary.direction,
-            "metrics": metrics.compute(),
+            "metrics": figures,
             "signatures": metrics.signatures(),
             "baseline": summary["baseline"],
             "warnings": summary["warnings"],
         }
         write_json(folder / "metrics.json", results)
         samples = task.samples(examples, said)
+        write_json(folder / "samples.json", samples)
         (folder / "samples.md").write_text("\n\n".join(samples) + "\n", encoding="utf-8")
-        (folder / "pictures").mkdir()
-        metrics.pictures(folder / "pictures")
         if search is not None:
             show = Show(task, encoding, split, examples, search)
             show(model, folder / "pictures" / "samples", count=SHOWN)

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from seqline.data import data_fingerprint
 from seqline.provenance import source_hash
 from seqline.stages.folder import (
@@ -24,7 +22,7 @@ from seqline_plugins.sources import DataSource
 from seqline_plugins.task import Example
 
 SCORED = ("validation", "test")
-"""Splits whose raw examples are kept, for samples and stored predictions."""
+"""Splits whose raw examples are kept, for samples and stored predictions; of running text one."""
 
 
 def prepare(config: Mapping[str, Any], workspace: Workspace) -> StageResult:
@@ -40,7 +38,7 @@ def prepare(config: Mapping[str, Any], workspace: Workspace) -> StageResult:
     }
 
     def make(folder: Path) -> None:
-        splits: dict[str, Sequence[Example]] = dict(source.read(data))
+        splits = dict(source.read(data))
         encoding = task.encoding.build(splits["train"], task.config)
         said: list[str] = []
         (folder / "encoding").mkdir()
@@ -49,10 +47,10 @@ def prepare(config: Mapping[str, Any], workspace: Workspace) -> StageResult:
         for name, examples in splits.items():
             encoded, more = encoding.store(examples, folder / name, training=name == "train")
             said += more
-            tokens = int(np.asarray(encoded.lengths).sum())
-            sizes[name] = {"examples": len(encoded.lengths), "tokens": tokens}
-        for name in SCORED:
-            write_json(folder / f"{name}.json", list(splits[name]))
+            sizes[name] = {"examples": len(encoded.lengths), "tokens": encoded.tokens}
+            if name in SCORED:
+                running = encoded.streams(1) is not None
+                write_json(folder / f"{name}.json", list(examples[:1] if running else examples))
         summary = {
             "source": config["data"]["source"],
             "digest": digest_of(fingerprint),

@@ -1,12 +1,20 @@
-"""Which rows make a batch: sequences of like length together, in an order drawn from the seed."""
+"""Which rows make a batch, and which of their steps an update sees.
+
+Separate sequences: those of like length together, in an order drawn from the seed. Running text:
+streams side by side. Both can be cut into windows of time, each going on with the state that the
+one before it left (truncated backpropagation through time, Williams & Peng 1990).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
+
+from seqline_plugins.task import Batch, EncodedSplit
 
 Rows = npt.NDArray[np.int64]
 POOL = 64
@@ -36,6 +44,88 @@ class Batches(Sequence[list[int]]):
         return isinstance(other, Sequence) and list(self) == list(other)
 
     __hash__ = None  # type: ignore[assignment]
+
+
+@dataclass(frozen=True)
+class Portion:
+    """Some rows of a split, whole, or steps `start` to `stop` of them.
+
+    One that starts later than at 0 goes on with the state that the one before it left.
+    """
+
+    rows: Sequence[int]
+    start: int = 0
+    stop: int | None = None
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether it begins with the state that the portion before it left."""
+        return self.start > 0
+
+    def batch(self, split: EncodedSplit, places: Sequence[int] | None = None) -> Batch:
+        """Return it as a batch; `places` chooses some of its rows."""
+        rows = self.rows if places is None else [self.rows[place] for place in places]
+        if self.stop is None:
+            return split.batch(rows)
+        return split.window(rows, self.start, self.stop)
+
+
+class Windows(Sequence[Portion]):
+    """All rows of equal length, window after window; made when asked for, so that none is kept."""
+
+    def __init__(self, rows: int, length: int, steps: int) -> None:
+        self.rows, self.length, self.steps = range(rows), length, steps
+
+    def __len__(self) -> int:
+        return -(-self.length // self.steps)
+
+    @overload
+    def __getitem__(self, place: int) -> Portion: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Portion]: ...
+    def __getitem__(self, place: int | slice) -> Portion | list[Portion]:
+        if isinstance(place, slice):
+            return [self[one] for one in range(*place.indices(len(self)))]
+        if not 0 <= place < len(self):
+            raise IndexError(place)
+        start = place * self.steps
+        return Portion(self.rows, start, min(start + self.steps, self.length))
+
+
+class Whole(Sequence[Portion]):
+    """Batches of whole rows; each is made when asked for, so that none is kept."""
+
+    def __init__(self, batches: Sequence[Sequence[int]]) -> None:
+        self.batches = batches
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    @overload
+    def __getitem__(self, place: int) -> Portion: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Portion]: ...
+    def __getitem__(self, place: int | slice) -> Portion | list[Portion]:
+        if isinstance(place, slice):
+            return [Portion(rows) for rows in self.batches[place]]
+        return Portion(self.batches[place])
+
+
+def cut_in_time(
+    batches: Sequence[Sequence[int]], lengths: Sequence[int], steps: int | None
+) -> Sequence[Portion]:
+    """Return batches of whole rows as portions of `steps` steps, or whole if there are no more."""
+    if steps is None:
+        return Whole(batches)
+    portions = []
+    for rows in batches:
+        longest = max(int(lengths[row]) for row in rows)
+        if longest <= steps:
+            portions.append(Portion(rows))
+            continue
+        starts = range(0, longest, steps)
+        portions += [Portion(rows, start, min(start + steps, longest)) for start in starts]
+    return portions
 
 
 def training_batches(

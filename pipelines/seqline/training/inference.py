@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,12 +12,15 @@ from torch import Tensor
 from seqline.decoding import write
 from seqline.decoding.unknowns import replace_unknown
 from seqline.model import SequenceModel
-from seqline.training.batches import ordered_batches
+from seqline.training.batches import Portion, Windows, ordered_batches
+from seqline_plugins.architecture import State
 from seqline_plugins.recurrence.generated.rest import WeightsAtRest
 from seqline_plugins.task import Batch, EncodedSplit, Example, Metrics, SearchTokens
 
 TOKENS = 4096
 """Tokens in a batch of prediction, padding counted; one sequence at least."""
+OF_STREAM, MOST_STREAMS = 8192, 32
+"""Tokens at least in a stream of scoring, each of which begins without a past; streams at most."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +47,19 @@ class Answers:
     summed loss and the number of targets, where it was asked for.
     """
 
-    rows: list[int]
+    rows: Sequence[int]
     batch: Batch
     predicted: Tensor
     loss: tuple[float, int] | None = None
     others: Sequence[Tensor] = ()
+
+
+def is_walked(model: SequenceModel, split: EncodedSplit) -> bool:
+    """Say whether a split is running text that the model reads in streams, its state carried.
+
+    A model that gives one output for a whole sequence reads such a text row by row.
+    """
+    return model.is_aligned and split.streams(1) is not None
 
 
 def answers(
@@ -61,14 +72,19 @@ def answers(
 ) -> Iterator[Answers]:
     """Yield what a model says of a whole split, the longest sequences first.
 
-    Without a `search` that is the likeliest output of each step.
+    Running text is read in streams, window after window with the state carried, where the model is
+    aligned. Without a `search` that is the likeliest output of each step.
     """
     model.eval()
+    read, portions = _reading(model, split)
+    state: State | None = None
     rest = WeightsAtRest()
-    for rows in ordered_batches(split.lengths, TOKENS):
+    for portion in portions:
         with torch.inference_mode(), rest:
-            batch = to_device(split.batch(rows), device)
-            hidden = model(batch) if with_loss or search is None else None
+            batch = to_device(portion.batch(read), device)
+            hidden = None
+            if with_loss or search is None:
+                hidden, state = model(batch, state if portion.goes_on else None)
             loss, others = None, []
             if with_loss and hidden is not None:
                 summed, count = model.loss(hidden, batch)
@@ -85,7 +101,17 @@ def answers(
                     predicted, *others = (
                         replace_unknown(*given, one, search.tokens) for one in (predicted, *others)
                     )
-        yield Answers(rows, batch, predicted, loss, others)
+        yield Answers(portion.rows, batch, predicted, loss, others)
+
+
+def _reading(model: SequenceModel, split: EncodedSplit) -> tuple[EncodedSplit, Iterable[Portion]]:
+    if is_walked(model, split):
+        count = max(1, min(MOST_STREAMS, split.tokens // OF_STREAM))
+        streams = split.streams(count)
+        assert streams is not None
+        window = max(1, TOKENS // count)
+        return streams, Windows(count, max(map(int, streams.lengths)), window)
+    return split, map(Portion, ordered_batches(split.lengths, TOKENS))
 
 
 def score(
@@ -98,6 +124,8 @@ def score(
 ) -> Scores:
     """Return the loss and the metrics of a model on a split; `examples` are its rows as read."""
     total, targets = 0.0, 0
+    if split.streams(1) is not None:  # of running text none are kept
+        examples = ()
     for found in answers(model, split, device, search, with_loss=True):
         assert found.loss is not None
         total, targets = total + found.loss[0], targets + found.loss[1]

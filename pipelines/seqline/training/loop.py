@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from seqline.model import SequenceModel
 from seqline.reporter import Reporter, TrainingProgress
 from seqline.training.averaging import running_average
-from seqline.training.batches import Batches, training_batches
+from seqline.training.batches import Portion, Windows, cut_in_time, training_batches
 from seqline.training.checkpoint import (
     load_checkpoint,
     newest_intact,
@@ -26,12 +26,13 @@ from seqline.training.checkpoint import (
     restore_random_states,
     save_checkpoint,
 )
-from seqline.training.inference import Scores, Search, score, to_device
+from seqline.training.inference import Scores, Search, is_walked, score, to_device
 from seqline.training.interrupt import Interruptible
 from seqline.training.memory import PIECES, out_of_memory, pieces_of
 from seqline.training.optimizer import learning_rate, make_optimizer
 from seqline.training.progress import Progress
 from seqline.training.showing import Show
+from seqline_plugins.architecture import State
 from seqline_plugins.errors import UserError
 from seqline_plugins.task import Batch, EncodedSplit, Example, Metric, Metrics
 
@@ -90,6 +91,9 @@ class Training:
         self.average = running_average(self.model, decay) if decay else None
         self.best = _copy(self.model)
         self.at = Progress()
+        self.carried: State | None = None
+        """What the newest portion left, for the next one of the same rows to begin with."""
+        self.read = self._training_split()
         self.batches = self._batches_of_epoch()
         self._told = self._saved = time.monotonic()
 
@@ -107,7 +111,7 @@ class Training:
                 self._tell()
                 if self.at.position >= len(self.batches):
                     self.at.epoch, self.at.position = self.at.epoch + 1, 0
-                    self.batches = self._batches_of_epoch()
+                    self.batches, self.carried = self._batches_of_epoch(), None
                 minutes = (time.monotonic() - self._saved) / 60
                 if interrupt.asked or minutes >= self.trainer["checkpoint_minutes"]:
                     self.save()
@@ -115,25 +119,42 @@ class Training:
                     raise KeyboardInterrupt
         return self.at
 
-    def _batches_of_epoch(self) -> Batches:
-        return training_batches(
-            self.splits["train"].lengths,
+    def _training_split(self) -> EncodedSplit:
+        """Return the training data as they are read: running text as streams side by side."""
+        split = self.splits["train"]
+        if not is_walked(self.model, split):
+            return split
+        size, tokens = self.trainer["batch_size"], self.trainer["batch_tokens"]
+        rows = size or max(1, (tokens or 1) // self.trainer["bptt_steps"])
+        streams = split.streams(rows)
+        assert streams is not None
+        return streams
+
+    def _batches_of_epoch(self) -> Sequence[Portion]:
+        steps = self.trainer["bptt_steps"]
+        if self.read is not self.splits["train"]:
+            return Windows(len(self.read.lengths), int(self.read.lengths[0]), steps)
+        batches = training_batches(
+            self.read.lengths,
             batch_size=self.trainer["batch_size"],
             batch_tokens=self.trainer["batch_tokens"],
             seed=self.trainer["seed"],
             epoch=self.at.epoch,
         )
+        return cut_in_time(batches, self.read.lengths, steps)
 
     def _update(self) -> None:
         """One step of the optimizer: the mean loss over the targets of `accumulate` batches."""
         started = time.perf_counter()
         batches = self.batches[self.at.position : self.at.position + self.trainer["accumulate"]]
+        before = self.carried
         try:
             loss, targets, tokens = self._gradient(batches)
         except Exception as error:
             if self.at.pieces > 1 or not out_of_memory(error):
                 raise
             self._take_pieces()
+            self.carried = before
             loss, targets, tokens = self._gradient(batches)
         if self.trainer["clip_norm"] is not None:
             self.accelerator.clip_grad_norm_(self.model.parameters(), self.trainer["clip_norm"])
@@ -157,22 +178,41 @@ class Training:
         if self.at.step % max(1, len(self.batches) // self.trainer["accumulate"] // POINTS) == 0:
             self._record({})
 
-    def _gradient(self, batches: Sequence[Sequence[int]]) -> tuple[float, int, int]:
+    def _gradient(self, portions: Sequence[Portion]) -> tuple[float, int, int]:
         """Set the gradient of one update; return the summed loss, the targets, the tokens."""
         self.forward.train()
         done = self.at.share_done(self.trainer, len(self.batches))
         for network in self.model.networks:
             network.own_share = self.loss["scheduled_sampling"] * done
-        pieces = [piece for rows in batches for piece in pieces_of(rows, self.at.pieces)]
-        group = [self.splits["train"].batch(rows) for rows in pieces]
-        tokens = sum(int(batch["lengths"].sum()) for batch in group)
+        pieces = [pieces_of(range(len(one.rows)), self.at.pieces) for one in portions]
+        group = [
+            [portion.batch(self.read, places) for places in parts]
+            for portion, parts in zip(portions, pieces, strict=True)
+        ]
+        every = [batch for batches in group for batch in batches]
+        tokens = sum(int(batch["lengths"].sum()) for batch in every)
         by_targets = self.loss["normalize"] == "tokens"
-        rows = sum(len(batch["lengths"]) for batch in group)
+        rows = sum(len(batch["lengths"]) for batch in every)
         divisor = {"tokens": tokens, "sequences": rows, "none": 1}[self.loss["normalize"]]
-        known = None if by_targets and len(group) == 1 else divisor
-        losses, counts = zip(*[self._backward(batch, known) for batch in group], strict=True)
+        known = None if by_targets and len(every) == 1 else divisor
+        losses, counts = [], []
+        for portion, parts, batches in zip(portions, pieces, group, strict=True):
+            before = self.carried if portion.goes_on else None
+            left = []
+            for places, batch in zip(parts, batches, strict=True):
+                own = before
+                if before is not None and len(parts) > 1:
+                    chosen = torch.tensor(list(places), device=self.device)
+                    own = {name: t.index_select(0, chosen) for name, t in before.items()}
+                loss, count, after = self._backward(batch, known, own)
+                losses.append(loss)
+                counts.append(count)
+                left.append(after)
+            self.carried = None
+            if portion.stop is not None:
+                self.carried = {name: torch.cat([one[name] for one in left]) for name in left[0]}
         targets = max(1, int(sum(counts)))
-        if by_targets and len(group) > 1:  # divided by tokens, which were known beforehand
+        if by_targets and len(every) > 1:  # divided by tokens, which were known beforehand
             grads = [p.grad for p in self.model.parameters() if p.grad is not None]
             torch._foreach_mul_(grads, tokens / targets)
         return float(sum(losses)), targets, tokens
@@ -189,13 +229,17 @@ class Training:
             "promised."
         )
 
-    def _backward(self, batch: Batch, divisor: int | None) -> tuple[Tensor, Tensor]:
-        """Add one batch's gradient; return its summed loss and its number of targets.
+    def _backward(
+        self, batch: Batch, divisor: int | None, state: State | None
+    ) -> tuple[Tensor, Tensor, State]:
+        """Add one batch's gradient; return its summed loss, its number of targets, its state after.
 
-        The loss is divided by `divisor`, by the number of targets where there is none.
+        The loss is divided by `divisor`, by the number of targets where there is none. No gradient
+        goes back beyond `state`.
         """
         batch = to_device(batch, self.device)
-        hidden = self.forward(batch)
+        hidden, after = self.forward(batch, state)
+        after = {name: tensor.detach() for name, tensor in after.items()}
         with self.accelerator.autocast():
             loss, count = self.model.loss(hidden, batch)
             apart = None
@@ -204,11 +248,11 @@ class Training:
         by = count.clamp(min=1) if divisor is None else divisor
         if apart is None:
             self.accelerator.backward(loss / by)
-            return loss.detach(), count
+            return loss.detach(), count, after
         parts = apart.sum(dim=0) if self.loss["backward"] == "step" else apart.sum(dim=1)
         for number in range(len(parts)):  # each goes all the way back by itself
             self.accelerator.backward(parts[number] / by, retain_graph=number + 1 < len(parts))
-        return loss.detach(), count
+        return loss.detach(), count, after
 
     def _validation_due(self) -> bool:
         epochs, every = self.at.epochs(len(self.batches)), self.trainer["validate_every"]
@@ -294,6 +338,7 @@ class Training:
             tensors |= {
                 f"optimizer.{number}.{name}": torch.as_tensor(v) for name, v in kept.items()
             }
+        tensors |= {f"carried.{name}": value for name, value in (self.carried or {}).items()}
         if self.average is not None:
             state = self.average.state_dict()
             tensors |= {f"average.{name}": value for name, value in state.items()}
@@ -334,6 +379,8 @@ class Training:
         described = self.optimizer.state_dict()
         self.optimizer.load_state_dict({**described, "state": moments})
         self.batches = self._batches_of_epoch()
+        carried = _under(tensors, "carried.")
+        self.carried = {n: tensor.to(self.device) for n, tensor in carried.items()} or None
         restore_random_states(tensors, state["random"])
 
 

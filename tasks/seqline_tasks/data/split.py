@@ -21,7 +21,7 @@ def deal(
     Raises `UserError` naming `data.split` for shares or counts that cannot be dealt.
     """
     shares = list(DEFAULT if split is None else split)
-    sizes = _sizes(shares, len(rows))
+    sizes = sizes_of(shares, len(rows))
     order = list(range(len(rows)))
     if by == "random":
         random.Random(seed).shuffle(order)
@@ -47,7 +47,11 @@ def hold_out(splits: Mapping[str, Sequence[Row]], what: str) -> dict[str, Sequen
     return {name: found[name] for name in SPLITS}
 
 
-def _sizes(shares: list[Any], count: int) -> list[int]:
+def sizes_of(shares: list[Any], count: int) -> list[int]:
+    """Return how many of `count` rows each split gets, by shares or by counts.
+
+    Raises `UserError` naming `data.split` for what cannot be dealt.
+    """
     expected = "expected three shares that add to 1, or three row counts"
     if len(shares) != 3 or any(type(share) not in (int, float) for share in shares):
         raise UserError(f"data.split: found {shares}, {expected}.")

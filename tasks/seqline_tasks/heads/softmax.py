@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from seqline_plugins.linear import Linear
+from seqline_tasks.heads.fused import fused_cross_entropy
 
 UNSCORED = -100
 
@@ -34,8 +35,13 @@ class Softmax(nn.Module):
         So do targets past the last class, which no training example had.
         """
         scored = (targets >= 0) & (targets < self.classes)
-        chosen = targets[scored]
-        scores = self.scores(hidden[scored])
+        whole = bool(scored.all())  # then nothing need be picked out
+        rows = hidden.flatten(0, -2) if whole else hidden[scored]
+        chosen = targets.flatten() if whole else targets[scored]
+        if self.training and torch.is_grad_enabled():
+            linear = self.scores.weight, self.scores.bias
+            return fused_cross_entropy(rows, *linear, chosen, self.label_smoothing), scored.sum()
+        scores = self.scores(rows)
         summed = F.cross_entropy(
             scores.to(torch.promote_types(scores.dtype, torch.float32)),
             chosen,

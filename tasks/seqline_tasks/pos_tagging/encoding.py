@@ -174,6 +174,13 @@ class TaggedSentences(EncodedSplit):
     affixes: Ragged
     characters: Ragged
     auxiliary: dict[str, Ragged] = field(default_factory=dict)
+    timed = ("token", "tags")
+
+    def window(self, rows: Sequence[int], start: int, stop: int) -> Batch:
+        """Return some steps of the chosen rows, the auxiliary columns cut too."""
+        cut = super().window(rows, start, stop)
+        names = [name for name in cut if name.startswith(AUXILIARY)]
+        return cut | {name: cut[name][:, start:stop] for name in names}
 
     @property
     def lengths(self) -> Integers:  # type: ignore[override]

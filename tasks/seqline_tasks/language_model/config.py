@@ -1,0 +1,34 @@
+"""Options of the tasks over running text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from seqline_plugins.options import option
+
+
+@dataclass
+class Characters:
+    """A vector a character."""
+
+    size: int = option(128, "numbers in a character's vector", low=1)
+    min_count: int = option(1, "characters seen less often in training are unknown", low=1)
+
+
+@dataclass
+class Samples:
+    """What is written at the evaluation, to be looked at and counted; `decode` says how."""
+
+    count: int = option(4, "texts", low=0)
+    length: int = option(500, "characters of a text, where decode.max_length is null", low=1)
+
+
+@dataclass
+class Config:
+    """Running text, character by character."""
+
+    characters: Characters = field(default_factory=Characters)
+    window: int = option(
+        64, "characters that architecture=many_to_one reads before each that it tells", low=1
+    )
+    samples: Samples = field(default_factory=Samples)

@@ -1,0 +1,36 @@
+"""What the network reads: a vector for each character.
+
+Letters: B rows, T steps, R texts side by side, I numbers in a vector.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from seqline_plugins.task import Batch, Inputs
+from seqline_tasks.language_model.encoding import UNKNOWN, CharacterEncoding
+
+
+class CharacterInputs(Inputs):
+    """Embeddings; an unknown character's says nothing until training has met one."""
+
+    def __init__(self, config: Any, encoding: CharacterEncoding, kernel: str = "auto") -> None:
+        super().__init__(config, encoding, kernel)
+        self.output_size = self.fed_size = config.characters.size
+        self.vectors = nn.Embedding(len(encoding), self.output_size)
+        nn.init.normal_(self.vectors.weight)
+        with torch.no_grad():
+            self.vectors.weight[UNKNOWN].zero_()
+
+    def forward(self, batch: Batch) -> tuple[Float[Tensor, "B T I"], Int[Tensor, "B"]]:
+        """Return the vector of each character."""
+        return self.vectors(batch["tokens"]), batch["lengths"]
+
+    def feedback(self, sample: Int[Tensor, "R"]) -> Float[Tensor, "R I"]:
+        """Return the vectors of the characters that were written last."""
+        vectors: Tensor = self.vectors(sample)
+        return vectors

@@ -1,0 +1,144 @@
+"""A language model through all stages, and what it writes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from seqline import stages
+from seqline.cli.main import main
+from seqline.config.compose import compose
+from seqline.home import Home
+from seqline.reporter import SilentReporter
+from seqline.stages import Workspace
+from seqline.stages.folder import read_json
+from seqline.training.loop import Watchers
+
+SMALL = [
+    "architecture.hidden_size=24",
+    "architecture.input_dropout=0",
+    "architecture.output_dropout=0",
+    "task.characters.size=12",
+    "task.window=8",
+    "task.samples.length=40",
+    "trainer.batch_size=4",
+    "trainer.lr=0.02",
+    "trainer.device=cpu",
+    "trainer.threads=1",
+]
+TEXT = "int main(void)\n{\n\treturn 0;\n}\n\n"
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a pipeline's stages."""
+    folder = tmp_path_factory.mktemp("language")
+    (folder / "code.c").write_text(TEXT * 60, encoding="utf-8")
+    given = ["task=c_code", "data=files", f"data.file={folder}/code.c", *SMALL]
+    streams = ["architecture.bidirectional=false", "trainer.bptt_steps=16"]
+    run(compose([*given, *streams, "trainer.max_epochs=12"]), folder / "home")
+    return folder
+
+
+def run(config: dict, home: Path) -> dict[str, stages.StageResult]:
+    reporter = SilentReporter()
+    given = (config, Workspace(Home(home), reporter))
+    prepared = stages.prepare(*given)
+    done = stages.train(*given, prepared, Watchers(reporter, home / "checkpoints"))
+    evaluated = stages.evaluate(*given, prepared, done)
+    exported = stages.export(*given, prepared, done, evaluated)
+    for name, stage in {"prepared": prepared, "evaluated": evaluated, "exported": exported}.items():
+        (home / name).symlink_to(stage.folder)
+    return {"evaluated": evaluated}
+
+
+def test_it_learns_and_is_scored_beside_counts(trained: Path) -> None:
+    results = read_json(trained / "home" / "evaluated" / "metrics.json")
+    assert results["primary"] == "bits_per_character"
+    assert results["metrics"]["bits_per_character"] < 0.5
+    assert results["metrics"]["accuracy"] > 0.9
+    assert results["baseline"]["bits_per_character"] > 3
+    assert results["baseline"]["five_gram_bits_per_character"] < 0.5
+    assert results["baseline"]["test_text_parsed"] == 1.0
+    samples = read_json(trained / "home" / "evaluated" / "samples.json")
+    assert len(samples) == 4 and all(len(text) == 40 for text in samples)
+
+
+def test_nothing_is_kept_that_is_as_long_as_the_corpus(trained: Path) -> None:
+    home = trained / "home"
+    assert len(read_json(home / "prepared" / "test.json")) == 1
+    said = (home / "evaluated" / "predictions.jsonl").read_text(encoding="utf-8")
+    assert len(said.splitlines()) == 4  # the samples
+
+
+def generated(capfd: pytest.CaptureFixture[str], folder: Path, *arguments: str) -> str:
+    assert main(["generate", str(folder / "home" / "exported"), *arguments]) == 0
+    return capfd.readouterr().out
+
+
+def test_the_same_seed_writes_the_same(trained: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    options = ["--n", "2", "--from", "int ", "decode.max_length=30"]
+    one, again, other = (
+        generated(capfd, trained, *options, f"decode.seed={seed}", "decode.temperature=3")
+        for seed in (1, 1, 2)
+    )
+    assert one == again != other
+    assert one.startswith("int ") and "\n\nint " in one
+    greedy = [
+        generated(capfd, trained, *options, f"decode.seed={seed}", "decode.temperature=0")
+        for seed in (1, 2)
+    ]
+    assert greedy[0] == greedy[1]
+    assert greedy[0].startswith("int main(void)\n{\n\treturn 0;\n}\n")
+
+
+def test_what_it_never_saw_is_warned_of_and_works(
+    trained: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = str(trained / "home" / "exported")
+    assert main(["generate", folder, "--from", "Ж", "decode.max_length=5", "--json"]) == 0
+    said = capfd.readouterr()
+    assert "--from: the model never saw 'Ж' in training" in said.err
+    (text,) = json.loads(said.out)["texts"]
+    assert len(text) == 6 and text[0] == "�"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("decode.temperature=-1", "decode.temperature: found -1, expected a number, at least 0"),
+        ("trainer.lr=1", "trainer.lr: a trained model's keys cannot be changed"),
+    ],
+)
+def test_wrong_wishes_are_refused(
+    trained: Path, capfd: pytest.CaptureFixture[str], wrong: str, said: str
+) -> None:
+    assert main(["generate", str(trained / "home" / "exported"), wrong]) == 2
+    assert said in capfd.readouterr().err
+
+
+def test_texts_are_written_as_files_where_a_folder_is_given(
+    trained: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--n", "2", "--to", str(tmp_path / "out"), "decode.max_length=9"]
+    files = generated(capfd, trained, *options).split()
+    assert files == [str(tmp_path / "out" / f"c_code-{n}.txt") for n in (1, 2)]
+    assert all(len(Path(file).read_text(encoding="utf-8")) == 9 for file in files)
+
+
+def test_predict_goes_on_from_each_line(
+    trained: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "lines.txt").write_text("int mai\n\n", encoding="utf-8")
+    assert main(["predict", str(trained / "home" / "exported"), str(tmp_path / "lines.txt")]) == 0
+    assert capfd.readouterr().out == "int main(void)\n\n"
+
+
+def test_a_model_that_makes_nothing_by_itself_says_so(
+    first_run, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (exported,) = first_run.home.stages.glob("export-*")
+    assert main(["generate", str(exported / "model")]) == 2
+    assert "task=pos_tagging makes nothing by itself" in capfd.readouterr().err
