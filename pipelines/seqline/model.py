@@ -46,10 +46,6 @@ class SequenceModel(nn.Module, ABC):
         """
 
     @abstractmethod
-    def forward(self, batch: Batch) -> Any:
-        """Return what the loss and the predictions are made of."""
-
-    @abstractmethod
     def look(self, batch: Batch) -> Tensor:
         """Return what each step of a given output looks at, (B, U, S) (attentive ones only)."""
 

@@ -228,6 +228,11 @@ class EncodedPairs(EncodedSplit):
         """Pieces of both sides, their ends counted."""
         return self.source.lengths + self.target.lengths + 1
 
+    @property
+    def tokens(self) -> int:
+        """Pieces of all pairs together, their ends counted."""
+        return int(self.lengths.sum(dtype=np.int64))
+
     def batch(self, rows: Sequence[int]) -> Batch:
         """Return pairs as one padded batch.
 
