@@ -276,8 +276,9 @@ class Ensemble(SequenceModel):
         """Return the logarithm of the members' mean probability."""
         parts = zip(self.networks, self._apart(state), strict=True)
         scores, states = zip(*[one.advance(tokens, own) for one, own in parts], strict=True)
-        mean = torch.stack(scores).logsumexp(dim=0) - math.log(len(scores))
-        return mean, _together(states)
+        wide = torch.stack([one.double() for one in scores])  # rounds away how torch sums a tail
+        mean = wide.logsumexp(dim=0) - math.log(len(scores))
+        return mean.to(scores[0].dtype), _together(states)
 
     def choose(self, state: State, rows: Tensor, inputs: Tensor | None = None) -> State:
         """Let every member choose."""

@@ -14,6 +14,7 @@ from seqline_plugins.errors import UserError
 from seqline_plugins.options import build_config
 from seqline_plugins.sources import DataSource
 from seqline_tasks.data.sentences import split_sentences
+from seqline_tasks.summarization import sources
 from seqline_tasks.summarization.scoring import best_scores, score_summaries
 from seqline_tasks.summarization.sources import SummarySource
 from seqline_tasks.text_to_text.scoring import copied_share
@@ -116,7 +117,8 @@ def test_a_text_is_cut_into_its_sentences(text: str, sentences: list[str]) -> No
 
 @pytest.mark.skipif(not SCITLDR.is_dir(), reason="needs SEQLINE_DATA")
 def test_the_first_sentence_of_scitldr_scores_what_is_known() -> None:
-    from seqline_tasks.summarization.scoring import KINDS
+    from seqline_tasks.summarization import sources
+from seqline_tasks.summarization.scoring import KINDS
 
     path = str(SCITLDR / "scitldr-a-test.jsonl.gz")
     source = SummarySource(None)
@@ -126,10 +128,23 @@ def test_the_first_sentence_of_scitldr_scores_what_is_known() -> None:
     assert figures["rouge_l"] == pytest.approx(24.98, abs=0.005)
 
 
-def test_docstrings_give_a_body_and_its_first_line() -> None:
+def test_docstrings_give_a_body_and_its_first_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = "It does what it says, and says why it does that, with number {}."
+    functions = [
+        f'def f{n}():\n    """Do the thing {n}.\n\n    {body.format(n)}\n    Always.\n    """\n'
+        for n in range(20)
+    ]
+    functions += ['def short():\n    """Do it now.\n\n    Yes.\n    """\n', "def none(): pass\n"]
+    (tmp_path / "toy_library").mkdir()
+    (tmp_path / "toy_library" / "__init__.py").write_text("".join(functions), encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sources, "LIBRARIES", ("toy_library",))
     splits = SummarySource(None).read(source_of(source="builtin"))
+    assert [len(rows) for rows in splits.values()] == [16, 2, 2]
     everything = [example for rows in splits.values() for example in rows]
-    assert len(everything) > 1000
-    assert all(len(one["source"].split()) >= 10 for one in everything)
-    assert not any("\n" in one["target"] for one in everything)
-    assert len({one["source"] for one in everything}) == len(everything)
+    number = everything[0]["target"].split()[-1][:-1]
+    assert everything[0]["target"] == f"Do the thing {number}."
+    assert everything[0]["source"] == f"{body.format(number)} Always."
+    assert everything[0]["first"] == body.format(number)

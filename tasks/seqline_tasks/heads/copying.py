@@ -37,12 +37,19 @@ def with_copies(
     weights: Float[Tensor, "R S"],
     source: Int[Tensor, "G S"],
 ) -> Float[Tensor, "R V"]:
-    """Return log P of every piece, `own` being log P_vocabulary; R/G rows for each source."""
-    chances = torch.stack([gate, torch.zeros_like(gate)], dim=-1).softmax(dim=-1).to(own.dtype)
+    """Return log P of every piece, `own` being log P_vocabulary; R/G rows for each source.
+
+    Only the source's own pieces are other than log g + log P_vocabulary. Their logarithms are taken
+    in float64 and rounded, so that they are the same in bits whatever rows stand beside.
+    """
+    chances = torch.stack([gate, torch.zeros_like(gate)], dim=-1).log_softmax(dim=-1)
+    chances = chances.to(own.dtype)
+    mixed = own + chances[:, :1]
     pieces = source.repeat_interleave(len(own) // len(source), dim=0)
-    mixed = own.exp() * chances[:, :1]
-    mixed.scatter_add_(1, pieces, weights.to(own.dtype) * chances[:, 1:])
-    return mixed.log()
+    summed = torch.zeros_like(own).scatter_add_(1, pieces, weights.to(own.dtype))
+    copied = summed.gather(1, pieces).double().clamp(min=LEAST).log() + chances[:, 1:].double()
+    both = torch.logaddexp(mixed.gather(1, pieces).double(), copied)
+    return mixed.scatter(1, pieces, both.to(own.dtype))
 
 
 def coverage_losses(weights: Float[Tensor, "B U S"]) -> Float[Tensor, "B U"]:
