@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint types docs clean
+.PHONY: help setup demo tasks test test-slow lint types docs clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -14,6 +14,9 @@ setup: $(VENV)/.test  ## make the environment for development
 
 demo: $(VENV)/.samples  ## train, evaluate and export a tagger on the built-in data
 	$(BIN)/seqline run experiment=demo
+
+tasks: $(VENV)/.samples  ## run every task on its built-in data, short, ending in one table
+	$(BIN)/python benchmarks/tasks.py
 
 test: $(VENV)/.test  ## run the tests, without the slow ones
 	$(BIN)/python -m pytest -m 'not slow'

@@ -116,7 +116,7 @@ class Network(SequenceModel):
 
     def forward(self, batch: Batch, state: State | None = None) -> tuple[Any, State]:
         """Return what the head reads, (B, T, H) or `Attended`, and the state after it."""
-        features, lengths = self.inputs(batch)
+        features, lengths = self.read(batch)
         if self.architecture.kind.output == "sequence":
             state = self.architecture.encode(features, lengths)
             if self.training and self.own_share > 0:
@@ -126,7 +126,7 @@ class Network(SequenceModel):
 
     def look(self, batch: Batch) -> Tensor:
         """Return what each step of a given output looks at, (B, U, S)."""
-        state = self.architecture.encode(*self.inputs(batch))
+        state = self.architecture.encode(*self.read(batch))
         return self.architecture.attend(*self.inputs.targets(batch), state).weights
 
     def _read(
@@ -144,6 +144,14 @@ class Network(SequenceModel):
         hidden, _ = self._read(*self.inputs.targets(batch), state)
         return self.inputs.mixed(batch, self.head.predict(hidden), self.own_share)
 
+    def read(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return what the architecture reads, (B, T, I), and its steps; an entity has one."""
+        if self.architecture.kind.input != "entity":
+            features, lengths = self.inputs(batch)
+            return features, lengths
+        entity = self.inputs.entity(batch)
+        return entity.unsqueeze(1), torch.ones(len(entity), dtype=torch.int64, device=entity.device)
+
     def loss(self, hidden: Any, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the head's loss."""
         return self.head.loss(hidden, batch)
@@ -158,7 +166,7 @@ class Network(SequenceModel):
 
     def begin(self, batch: Batch) -> tuple[State, Tensor]:
         """Read the input."""
-        features, lengths = self.inputs(batch)
+        features, lengths = self.read(batch)
         remembered = {REMEMBERED + n: t for n, t in self.head.remember(batch).items()}
         return self.architecture.encode(features, lengths) | remembered, lengths
 
@@ -193,9 +201,9 @@ class Network(SequenceModel):
         """Return the architecture's state, or a window without steps."""
         if self.architecture.kind.output == "entity":
             return {WINDOW: torch.zeros(rows, 0, window or 1)}
-        if batch is None:
+        if batch is None or self.architecture.kind.output != "sequence":
             return self.architecture.initial_state(rows)
-        features, lengths = self.inputs(batch)
+        features, lengths = self.read(batch)
         state = self.architecture.encode(features, lengths)
         return self.architecture.reorder(state, torch.zeros(rows, dtype=torch.int64))
 
@@ -325,9 +333,11 @@ def build_model(config: Mapping[str, Any], encoding: Encoding) -> SequenceModel:
 def _network(config: Mapping[str, Any], encoding: Encoding) -> Network:
     task, kernel = build_task(config["task"]), config["trainer"]["kernel"]
     inputs = task.inputs(task.config, encoding, kernel)
-    writes = load("architecture", config["architecture"]["name"]).kind.output == "sequence"
-    sizes = (inputs.output_size, kernel, inputs.fed_size if writes else None)
-    architecture = build_architecture(config["architecture"], *sizes)
+    kind = load("architecture", config["architecture"]["name"]).kind
+    of_entity = inputs.entity_size if kind.input == "entity" else None
+    size = inputs.output_size if of_entity is None else of_entity
+    fed_size = inputs.fed_size if kind.output == "sequence" else None
+    architecture = build_architecture(config["architecture"], size, kernel, fed_size)
     head = task.head(task.config, encoding, architecture.output_size, config["loss"])
     head.tie(inputs)
     network = Network(inputs, architecture, head)

@@ -117,7 +117,7 @@ def test_a_text_is_cut_into_its_sentences(text: str, sentences: list[str]) -> No
 
 @pytest.mark.skipif(not SCITLDR.is_dir(), reason="needs SEQLINE_DATA")
 def test_the_first_sentence_of_scitldr_scores_what_is_known() -> None:
-        from seqline_tasks.summarization.scoring import KINDS
+    from seqline_tasks.summarization.scoring import KINDS
 
     path = str(SCITLDR / "scitldr-a-test.jsonl.gz")
     source = SummarySource(None)

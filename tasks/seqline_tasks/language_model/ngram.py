@@ -22,7 +22,7 @@ from seqline_plugins.task import Example
 from seqline_tasks.language_model.encoding import codes_of
 
 ORDER = 5
-COUNTED, TRIED = 64, 8
+COUNTED, TRIED = 40, 8
 """Blocks of the training text, its last ones, that are counted, and of the test text, its first."""
 MOST = 4096
 """Characters told apart, the rarer ones are alike: five numbers fit in 63 bits."""
