@@ -242,6 +242,11 @@ class Ensemble(SequenceModel):
         super().__init__()
         self.members = nn.ModuleList(members)
 
+    @property
+    def is_aligned(self) -> bool:
+        """Whether the members are."""
+        return self.networks[0].is_aligned
+
     def forward(self, batch: Batch, state: State | None = None) -> tuple[Any, State]:
         """Return what every member's head reads, and their states."""
         before = [None] * len(self.members) if state is None else self._apart(state)
