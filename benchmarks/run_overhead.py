@@ -8,7 +8,6 @@ the other, and all pairs are repeated in turns; the figure is the median differe
 
 import contextlib
 import json
-import signal
 import subprocess
 import sys
 import tempfile
@@ -76,17 +75,22 @@ def interface(home):
         process = subprocess.Popen(
             [seqline(), "ui"], env=clean_environment(home), stdout=log, stderr=log
         )
-        end = time.monotonic() + 180
-        while not (home / "ui.json").exists():
-            if process.poll() is not None or time.monotonic() > end:
-                sys.exit("`seqline ui` did not come up")
-            time.sleep(0.2)
-        time.sleep(3)  # its own start-up is over
+        end = time.monotonic() + 600
         try:
+            while not (home / "ui.json").exists():
+                if process.poll() is not None or time.monotonic() > end:
+                    log.seek(0)
+                    sys.exit(f"`seqline ui` did not come up: {log.read().decode()[-2000:]}")
+                time.sleep(0.2)
+            time.sleep(3)  # its own start-up is over
             yield
         finally:
-            process.send_signal(signal.SIGINT)
-            process.wait(30)
+            process.terminate()  # SIGINT is ignored where this runs in the background
+            try:
+                process.wait(60)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
 
 def measure_pair(case, home, overrides):

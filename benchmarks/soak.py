@@ -1,13 +1,14 @@
 """Runs killed at random moments, continued to their end, and compared with the calm run.
 
-Each scenario is a configuration. A calm run of it is what the others must equal: the same
-weights, figures and exports to the byte, one MLflow run that is FINISHED, every metric step there
-once, nothing left RUNNING in Prefect, each stage made once. `--target` says who is killed: the
-run's whole process group, or one of the servers under it.
+Each scenario of `soak_scenarios.py` is a configuration. A calm run of it is what the others must
+equal: the same weights, figures and exports to the byte, one MLflow run that is FINISHED, every
+metric step there once, nothing left RUNNING in Prefect, each stage made once. `--target` says who
+is killed: the run's whole process group, or one of the servers under it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -23,80 +24,44 @@ from pathlib import Path
 from typing import Any
 
 from measure import Figure, arguments, clean_environment, conclude, machine_state
+from soak_scenarios import SCENARIOS
 from soak_servers import PrefectServer, TrackingServer
 
 SEQLINE = [sys.executable, "-c", "from seqline.cli.main import console; console()"]
-SMALL = [
-    "task.words.size=8",
-    "task.affixes.size=4",
-    "task.characters.size=4",
-    "task.characters.hidden_size=4",
-    "architecture.hidden_size=8",
-    "trainer.max_epochs=40",
-    "trainer.batch_size=8",
-    "trainer.validate_every=0.5",
-    "trainer.average=0.9",
-    "trainer.checkpoint_minutes=0.005",
-    "trainer.device=cpu",
-    "trainer.threads=1",
-]
-SCENARIOS = (
-    ["cell=lstm", "trainer.activation_bytes=20000"],
-    ["cell=gru", "trainer.schedule=cosine", "trainer.optimizer=sgd", "trainer.momentum=0.9"],
-    ["cell=rnn", "architecture.num_layers=2", "trainer.accumulate=2"],
-    ["cell=lstm", "cell@task.characters.cell=gru", "data.column=xpos", "trainer.members=2"],
-    ["cell=peephole_lstm", "trainer.optimizer=adamw", "trainer.warmup_steps=50"],
-    ["cell=layer_norm_lstm", "trainer.activation_bytes=0", "trainer.patience=20"],
-    ["cell=mgu", "trainer.precision=bf16"],
-    ["cell=min_gru", "trainer.kernel=scan", "architecture.dropout=0.3"],
-    ["cell=qrnn", "trainer.batch_size=null", "trainer.batch_tokens=40", "trainer.average=null"],
-    ["cell=sru", "cell@task.characters.cell=min_lstm", "trainer.schedule=linear"],
-)
-"""Every cell; the kernel is generated where none is named."""
 KILLS_A_RUN = 5
 PHASES = ("starting", "prepare", "train", "evaluate", "export", "ending")
 OFTEN = (1, 1, 3, 1, 1, 2)
 """How often each phase is chosen."""
-LONGEST = 240.0
+LONGEST = 600.0
 """Seconds in which one attempt must end or be killed."""
 
 
-def write_data(folder: Path, sentences: int = 60) -> list[str]:
-    """Write a small tagged language as CoNLL-U; return the overrides that choose it."""
-    draw, overrides = random.Random(0), ["data=files"]
-    words = {
-        "DET": "the a every",
-        "NOUN": "dog cat run walk",
-        "VERB": "sees run walk",
-        "ADV": "now",
-    }
-    for name, count in {"train": sentences, "validation": 20, "test": 20}.items():
-        blocks = []
-        for _ in range(count):
-            tags = draw.choice((("DET", "NOUN", "VERB"), ("NOUN", "VERB", "DET", "NOUN", "ADV")))
-            rows = [(draw.choice(words[tag].split()), tag) for tag in tags]
-            lines = [f"{n}\t{w}\t_\t{t}\t{t}2\t_\t_\t_\t_\t_" for n, (w, t) in enumerate(rows, 1)]
-            blocks.append("\n".join(lines))
-        path = folder / f"{name}.conllu"
-        path.write_text("\n\n".join(blocks) + "\n\n", encoding="utf-8")
-        overrides.append(f"data.{name}='{path}'")
-    return overrides
-
-
 class Attempts:
-    """The attempts at one run: started, killed, started again."""
+    """The attempts at one run: started, killed, started again.
+
+    As a context manager it leaves no process behind, however the block ends.
+    """
 
     def __init__(self, home: Path, overrides: list[str], variables: dict[str, str]) -> None:
         self.home, self.overrides = home, overrides
         self.variables = {**clean_environment(home), "OMP_NUM_THREADS": "1", **variables}
         self.log = home.parent / f"{home.name}.log"
         self.logs: list[str] = []
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Attempts:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process is not None and self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
 
     def start(self, *, resume: bool) -> subprocess.Popen[bytes]:
         """Start `seqline run`, or `seqline resume`, as the leader of a group of its own."""
         command = ["resume"] if resume else ["run", *self.overrides]
         with self.log.open("wb") as stream:
-            return subprocess.Popen(
+            self.process = subprocess.Popen(
                 [*SEQLINE, *command],
                 env=self.variables,
                 stdin=subprocess.DEVNULL,
@@ -104,6 +69,7 @@ class Attempts:
                 stderr=stream,
                 start_new_session=True,
             )
+        return self.process
 
     def wait_for(self, phase: str, process: subprocess.Popen[bytes]) -> None:
         """Wait until the phase begins or the process ends."""
@@ -116,7 +82,11 @@ class Attempts:
 
     def finish(self, process: subprocess.Popen[bytes]) -> int:
         """Wait for the end; return the status."""
-        status = process.wait(LONGEST)
+        try:
+            status = process.wait(LONGEST)
+        except subprocess.TimeoutExpired:
+            said = self.log.read_text(errors="replace")
+            sys.exit(f"{self.home.name} did not end in {LONGEST:.0f} s:\n{said}")
         self.logs.append(self.log.read_text(errors="replace"))
         return status
 
@@ -190,7 +160,6 @@ class Soak:
         self.folder, self.target, self.first, self.extra = folder, target, first, extra
         self.draw = random.Random(seed)
         (folder / "data").mkdir()
-        self.data = write_data(folder / "data")
         self.calm: dict[int, tuple[dict[str, Any], float]] = {}
         self.kills: list[dict[str, Any]] = []
         self.differences: list[str] = []
@@ -200,16 +169,20 @@ class Soak:
         """Return what the undisturbed run of a scenario leaves, and how long it takes."""
         if number not in self.calm:
             home = self.folder / f"calm-{number}"
-            attempts = Attempts(home, self.overrides(number), {})
             started = time.monotonic()
-            if attempts.finish(attempts.start(resume=False)):
-                sys.exit(attempts.logs[-1])
+            with Attempts(home, self.overrides(number), {}) as attempts:
+                if attempts.finish(attempts.start(resume=False)):
+                    sys.exit(attempts.logs[-1])
             found = outcome(home, home / "mlflow.db")
             self.calm[number] = found, time.monotonic() - started
         return self.calm[number]
 
     def overrides(self, number: int) -> list[str]:
-        return [*self.data, *SMALL, *SCENARIOS[number], *self.extra]
+        """Return the overrides of a scenario, its data written."""
+        folder = self.folder / "data" / str(number)
+        folder.mkdir(exist_ok=True)
+        scenario = SCENARIOS[number]
+        return [*scenario.write(folder), *scenario.overrides, *self.extra]
 
     def go(self, kills: int) -> None:
         """Kill, continue and compare."""
@@ -217,18 +190,21 @@ class Soak:
             number = (self.first + self.runs) % len(SCENARIOS)
             wanted, seconds = self.calm_run(number)
             home = self.folder / f"killed-{self.runs}"
-            attempts = Attempts(home, self.overrides(number), {})
             self.runs += 1
-            database = home / "mlflow.db"
-            if self.target == "run":
-                self.killed_run(attempts, min(kills, len(self.kills) + KILLS_A_RUN), seconds)
-            else:
-                server = (TrackingServer if self.target == "tracking" else PrefectServer)(home)
-                database = server.database or database
-                with server:
+            with contextlib.ExitStack() as stack:
+                attempts = stack.enter_context(Attempts(home, self.overrides(number), {}))
+                database = home / "mlflow.db"
+                if self.target == "run":
+                    until = min(kills, len(self.kills) + KILLS_A_RUN)
+                    self.killed_run(attempts, until, seconds)
+                else:
+                    of = TrackingServer if self.target == "tracking" else PrefectServer
+                    server = stack.enter_context(of(home))
+                    database = server.database or database
                     attempts.variables |= server.variables
                     self.killed_server(attempts, server, seconds)
-            self.compare(attempts, wanted, database)
+                self.compare(attempts, wanted, database)
+            print(f"run {self.runs}, scenario {number}: {len(self.differences)} differences")
 
     def killed_run(self, attempts: Attempts, until: int, seconds: float) -> None:
         """Kill the run again and again, each time as far or further, then let it finish."""
@@ -298,6 +274,7 @@ def main() -> None:
     parser.add_argument("--target", choices=("run", "tracking", "prefect"), default="run")
     given = parser.parse_args()
     before = machine_state()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # and the processes end with us
     with tempfile.TemporaryDirectory() as folder:
         soak = Soak(Path(folder), given.seed, given.target, given.first, given.override)
         soak.go(given.kills)

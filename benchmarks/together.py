@@ -11,7 +11,8 @@ from pathlib import Path
 
 from measure import Figure, arguments, clean_environment, conclude, machine_state, seqline
 from run_overhead import interface
-from soak import SMALL, left_running, write_data
+from soak import left_running
+from soak_scenarios import SMALL, write_data
 
 
 def missing(home, store):

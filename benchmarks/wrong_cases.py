@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from soak import SMALL
+from soak_scenarios import SMALL
 
 OVERRIDES = """
 cel=lstm
@@ -240,8 +240,8 @@ def wrong_export(ground: Ground) -> Case:
     draw = ground.draw
     folder = ground.new("model")
     shutil.copytree(ground.report["export"], folder)
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    path = draw.choice(files)
+    sums = json.loads((folder / "sums.json").read_text())
+    path = folder / draw.choice(["sums.json", *sorted(sums["sha256"])])  # people edit README.md
     kind = draw.choice(("byte", "byte", "byte", "lost", "pickle", "path", "link"))
     if kind == "byte":
         flip(path, draw)
@@ -250,12 +250,12 @@ def wrong_export(ground: Ground) -> Case:
     elif kind == "pickle":
         (folder / "weights.safetensors").write_bytes(evil_pickle(ground))
     else:
-        sums = json.loads((folder / "sums.json").read_text())
         if kind == "path":
             sums["sha256"]["../../../outside"] = "0" * 64
         else:
-            (folder / "README.md").unlink()
-            (folder / "README.md").symlink_to(ground.file_of("test"))
+            outside = folder.with_name("outside.json")
+            (folder / "config.json").rename(outside)
+            (folder / "config.json").symlink_to(outside)
         (folder / "sums.json").write_text(json.dumps(sums))
     return Case(["predict", str(folder), str(ground.file_of("test"))], ground.home, str(folder))
 

@@ -23,7 +23,7 @@ from typing import Any, NoReturn
 
 from measure import Figure, arguments, clean_environment, conclude, machine_state, run_seqline
 from run_overhead import interface
-from soak import SMALL, write_data
+from soak_scenarios import SMALL, write_data
 from wrong_cases import (
     Case,
     Ground,

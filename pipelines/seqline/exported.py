@@ -123,11 +123,14 @@ class Predictor:
         return self.task.render(examples, self.predict(examples), data)
 
 
-def load_export(folder: Path | str, overrides: Sequence[str] = ()) -> Predictor:
+def load_export(
+    folder: Path | str, overrides: Sequence[str] = (), *, allow_changed_plugins: bool = False
+) -> Predictor:
     """Load an exported model; nothing is used before its checksum is found right.
 
     `overrides` change how it writes, as in `decode.beam=1`. Raises `UserError` for a folder that is
-    no export, saying what is missing or altered, and for what is no key of `decode`.
+    no export, saying what is missing or altered, for what is no key of `decode`, and for a plugin's
+    part whose source has changed since, unless `allow_changed_plugins`.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -135,7 +138,7 @@ def load_export(folder: Path | str, overrides: Sequence[str] = ()) -> Predictor:
         raise UserError(f"{folder}: {found}; expected the folder of an exported model.")
     missing = [name for name in FILES if not (folder / name).is_file()]
     if missing and (folder / "model" / MARK).is_file():
-        return load_export(folder / "model", overrides)
+        return load_export(folder / "model", overrides, allow_changed_plugins=allow_changed_plugins)
     if missing:
         raise UserError(
             f"{folder}: this is no exported model ({', '.join(missing)} missing); `seqline run` "
@@ -154,10 +157,30 @@ def load_export(folder: Path | str, overrides: Sequence[str] = ()) -> Predictor:
         )
     config = _read_object(folder / "config.json")
     try:
-        return Predictor(folder, check(_overridden(config, overrides)))
+        checked = check(_overridden(config, overrides))
+        if not allow_changed_plugins:
+            _refuse_changed_parts(folder, mark.get("parts", {}), checked)
+        return Predictor(folder, checked)
     except (KeyError, TypeError, RuntimeError) as error:
         first = str(error).strip().splitlines()[0]
         raise UserError(f"{folder}: the export does not fit together ({first}).") from error
+
+
+def _refuse_changed_parts(
+    folder: Path, trained: Mapping[str, str], config: Mapping[str, Any]
+) -> None:
+    """Raise `UserError` for a plugin's part that has another source than when it was trained."""
+    from seqline.provenance import parts_used
+
+    now = parts_used(config) if trained else {}
+    for name, source in trained.items():
+        found = now.get(name, "none")
+        if found != source:
+            raise UserError(
+                f"{folder}: {name} has changed since the model was trained (its source was "
+                f"{source[:12]}, is {found[:12]}). Install it as it was, train again, or use it as "
+                "it is now: --allow-changed-plugins."
+            )
 
 
 def _overridden(config: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
@@ -187,10 +210,15 @@ def _read_object(path: Path) -> dict[str, Any]:
 
 
 def predict_file(
-    folder: Path | str, file: Path | None, out: TextIO, overrides: Sequence[str] = ()
+    folder: Path | str,
+    file: Path | None,
+    out: TextIO,
+    overrides: Sequence[str] = (),
+    *,
+    allow_changed_plugins: bool = False,
 ) -> None:
     """Predict for a file, or standard input, and write the answers in the format read."""
-    predictor = load_export(folder, overrides)
+    predictor = load_export(folder, overrides, allow_changed_plugins=allow_changed_plugins)
     out.write(predictor.predict_text(*read_input(file)))
 
 

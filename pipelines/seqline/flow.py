@@ -46,6 +46,7 @@ from seqline.tracking.run import TrackedRun, history_of
 from seqline.tracking.settle import crash_flow_runs, settle_prefect
 from seqline.training.loop import Watchers
 from seqline_plugins.errors import SeqlineError, UserError
+from seqline_plugins.recurrence.generated.compiler import compiled_code
 
 Config = Mapping[str, Any]
 STAGE_DELAYS = [5.0, 30.0, 120.0]
@@ -263,16 +264,19 @@ def _same_machine(session: Session) -> int | None:
     attempt = session.attempt
     before = attempt.record.machine
     use_threads(session.config["trainer"])
-    now = {"host": socket.gethostname(), **machine(session.config["trainer"])}
+    now = {"host": socket.gethostname(), **machine(session.config["trainer"]), **compiled_code()}
     if not before:
         attempt.note(machine=now)
         return None
-    different = [key for key in now if key != "threads" and now[key] != before.get(key)]
+    different = [key for key in now if key != "threads" and now[key] != before.get(key, now[key])]
     if different:
-        session.reporter.warn(
+        warning = (
             f"the run began on {before.get('host')} and goes on here ({', '.join(different)} "
-            "not the same): to the same bits only where the hardware agrees."
+            "not the same): to the same bits only where hardware and compiled code agree."
         )
+        session.warnings.append(warning)
+        session.tracking.tags |= {"other_machine": warning}
+        session.reporter.warn(warning)
     return int(before["threads"])
 
 

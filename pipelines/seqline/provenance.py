@@ -36,6 +36,26 @@ def plugins_used(config: Mapping[str, Any]) -> list[dict[str, str]]:
     return used
 
 
+def parts_used(config: Mapping[str, Any]) -> dict[str, str]:
+    """Return the source hash of every part of another distribution that a trained model has.
+
+    Those that answer for its predictions: encoding, inputs, head, architecture and cells. A release
+    of seqline itself reads what its releases before have written.
+    """
+    task = load("task", config["task"]["name"])
+    parts: dict[str, type] = {
+        f"the {name} of task {config['task']['name']}": getattr(task, name)
+        for name in ("encoding", "inputs", "head")
+    }
+    for kind, name in sorted({one for one in _choices(config) if one[0] != "task"}):
+        parts[f"the {kind} {name}"] = load(kind, name)
+    return {
+        name: source_hash(part)
+        for name, part in parts.items()
+        if part.__module__.split(".")[0] not in OURS
+    }
+
+
 def _choices(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for kind in KINDS:
         yield kind, config[kind]["name"]

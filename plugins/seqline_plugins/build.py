@@ -24,7 +24,7 @@ def configure(kind: str, choice: Choice) -> tuple[type[Any], Any]:
         choice = {"name": choice}
     options = {key: value for key, value in choice.items() if key != "name"}
     name = choice["name"]
-    plugin = name if isinstance(name, type) else load(kind, name)
+    plugin: type[Any] = name if isinstance(name, type) else load(kind, name)
     return plugin, build_config(plugin.Config, options, kind)
 
 

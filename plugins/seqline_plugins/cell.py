@@ -22,8 +22,13 @@ from typing import Any, ClassVar
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from seqline_plugins.errors import DeclarationError, UserError
 from seqline_plugins.gate import Gate, resolve
 from seqline_plugins.options import NoOptions
+
+
+class UnknownPartError(UserError, AttributeError):
+    """Equations read a gate, a state or a parameter that their cell does not declare."""
 
 
 class Parts(Mapping[str, Tensor]):
@@ -39,7 +44,8 @@ class Parts(Mapping[str, Tensor]):
 
     def __getattr__(self, name: str) -> Tensor:
         if name.startswith("_") or name not in self._names:
-            raise AttributeError(f"no {self._what} '{name}'; there are: {', '.join(self._names)}")
+            there_are = ", ".join(self._names) or "none"
+            raise UnknownPartError(f"no {self._what} '{name}'; there are: {there_are}")
         return self._of(name)
 
     def __iter__(self) -> Iterator[str]:
@@ -167,8 +173,50 @@ class StepCell(nn.Module, ABC):
 
 
 def gates_of(cell: GatedCell) -> tuple[Gate, ...]:
-    """Return a cell's gates as `Gate`s; raises `ValueError` for those that cannot be."""
-    return resolve(cell.gates)
+    """Return a cell's gates as `Gate`s; raises `DeclarationError` for those that cannot be."""
+    try:
+        return resolve(cell.gates)
+    except DeclarationError as error:
+        raise DeclarationError(f"cell {type(cell).__name__}: {error}") from error
+
+
+def new_state(cell: GatedCell, t: Timestep) -> dict[str, Tensor]:
+    """Return what a cell's equations give of one timestep.
+
+    Raises `DeclarationError`, in the words of the cell, where they do not give every state in
+    the shape that it has, and `UserError` for a part that they read and the cell lacks.
+    """
+    try:
+        new: Any = cell.equations(t)
+    except UnknownPartError as error:
+        raise DeclarationError(f"{_equations_of(cell)}: they read {error}") from error
+    names = tuple(t.state)
+    if not isinstance(new, Mapping):
+        raise DeclarationError(
+            f"{_equations_of(cell)}: they return a {type(new).__name__}, expected a dict of "
+            f"{', '.join(names)}"
+        )
+    for name in names:
+        if name not in new:
+            given = ", ".join(map(str, new)) or "none"
+            raise DeclarationError(
+                f"{_equations_of(cell)}: they never set the state '{name}'; they return {given}, "
+                f"the cell declares {', '.join(names)}"
+            )
+        wanted, found = t.state[name].shape, getattr(new[name], "shape", None)
+        if found != wanted:
+            shape = "no tensor" if found is None else f"the shape {tuple(found)}"
+            raise DeclarationError(
+                f"{_equations_of(cell)}: the new state '{name}' has {shape}, expected "
+                f"(batch, hidden) = {tuple(wanted)}"
+            )
+    return dict(new)
+
+
+def _equations_of(cell: GatedCell) -> str:
+    """Say where a cell's equations stand."""
+    code = type(cell).equations.__code__
+    return f"{code.co_filename}:{code.co_firstlineno}: equations of the cell {type(cell).__name__}"
 
 
 def parameter_count(cell: GatedCell, input_size: int, hidden_size: int) -> int:

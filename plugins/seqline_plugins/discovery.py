@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
+import importlib.metadata
 import sys
+import traceback
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.metadata import Distribution, EntryPoint, distributions
@@ -11,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from seqline_plugins.errors import PluginError, nearest
+from seqline_plugins.isolation import tried
+from seqline_plugins.requirements import OURS, unmet
 
 GROUPS = {
     "cell": "seqline.cells",
@@ -19,6 +24,7 @@ GROUPS = {
 }
 RESERVED = "name"
 """The key under which the configuration names the plugin; no option may be called so."""
+_NOT_THEIRS = (__file__, importlib.__file__, importlib.metadata.__file__)
 
 
 def installed(kind: str) -> Mapping[str, tuple[EntryPoint, ...]]:
@@ -73,19 +79,36 @@ def find(kind: str, name: str) -> EntryPoint:
 def load(kind: str, name: str) -> type[Any]:
     """Import the one plugin of that name and return its class.
 
-    Raises `PluginError`, with the cause, when it cannot be imported, is not of its kind, or its
-    `Config` is no dataclass.
+    A plugin of another distribution is imported in a process of its own first, so that one that
+    hangs, or ends the process, ends only that. Raises `PluginError`, with the cause and the
+    plugin's own file and line, when it cannot be imported, is not of its kind, needs what is not
+    installed, or its `Config` is no dataclass.
     """
     entry = find(kind, name)
+    found = obvious(entry)
+    if found is not None:
+        raise _refusal(kind, entry, f"{found}.")
+    if _is_foreign(entry):
+        _try_once(kind, entry)
+    return examine(kind, entry)
+
+
+def obvious(entry: EntryPoint) -> str | None:
+    """Say what is wrong with a plugin as its metadata tell, without importing it; None: nothing."""
     if EntryPoint.pattern.match(entry.value) is None:
-        raise _refusal(kind, entry, "its target is not written as 'module:Class'.")
+        return "its target is not written as 'module:Class'"
+    return unmet(entry.dist)
+
+
+def examine(kind: str, entry: EntryPoint) -> type[Any]:
+    """Import a plugin, here and now, and return its class; raises `PluginError` as `load` does."""
     try:
         plugin = entry.load()
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # a plugin may even call sys.exit when it is imported
         cause = " ".join(str(error).split())
-        raise _refusal(kind, entry, f"{type(error).__name__}: {cause}") from error
+        raise _refusal(kind, entry, f"{type(error).__name__}: {cause}{_place(error)}") from error
     if not (isinstance(plugin, type) and issubclass(plugin, _contracts(kind))):
         wanted = " or ".join(contract.__name__ for contract in _contracts(kind))
         raise _refusal(kind, entry, f"found {plugin!r}, expected a subclass of {wanted}.")
@@ -95,6 +118,45 @@ def load(kind: str, name: str) -> type[Any]:
     if RESERVED in {field.name for field in dataclasses.fields(options)}:
         raise _refusal(kind, entry, f"an option is called '{RESERVED}', which is reserved.")
     return plugin
+
+
+def try_alone(kind: str, entry: EntryPoint, limit: float | None = None) -> str | None:
+    """Import a plugin in a process of its own; return what is wrong with it, None if nothing.
+
+    `limit` is in seconds.
+    """
+    _contracts(kind)  # imported before the process is copied, and once
+
+    def run() -> str | None:
+        try:
+            examine(kind, entry)
+        except PluginError as error:
+            return error.reason
+        return None
+
+    return tried(run, limit)
+
+
+@cache
+def _try_once(kind: str, entry: EntryPoint) -> None:
+    if entry.value.partition(":")[0] in sys.modules:
+        return
+    reason = try_alone(kind, entry)
+    if reason is not None:
+        raise _refusal(kind, entry, reason)
+
+
+def _is_foreign(entry: EntryPoint) -> bool:
+    return origin_of(entry.dist)[0] != OURS
+
+
+def _place(error: BaseException) -> str:
+    """Return " (file:line)" of the plugin's code that failed, where there is such a line."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f" ({error.filename}:{error.lineno})"
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if not f.filename.startswith("<") and f.filename not in _NOT_THEIRS]
+    return f" ({own[-1].filename}:{own[-1].lineno})" if own else ""
 
 
 def distribution_of(entry: EntryPoint) -> str:

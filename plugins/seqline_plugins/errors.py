@@ -22,6 +22,10 @@ class UserError(SeqlineError):
     status = 2
 
 
+class DeclarationError(UserError, ValueError):
+    """What a plugin declares contradicts itself, or its equations do not keep to it."""
+
+
 class ServiceError(SeqlineError):
     """A tracking server, a Prefect server or the network does not answer."""
 
@@ -41,6 +45,7 @@ class PluginError(UserError):
         origin = f" ({target}, from {distribution})" if target else ""
         super().__init__(f"plugin '{name}' of {group}{origin}: {reason}")
         self.group, self.name, self.target, self.distribution = group, name, target, distribution
+        self.reason = reason
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -14,6 +14,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from seqline_plugins.errors import DeclarationError
+
 
 @dataclass(frozen=True)
 class Form:
@@ -35,7 +37,9 @@ class Form:
             return (hidden_size,)
         if self.name == "block_diagonal":
             if hidden_size % self.blocks:
-                raise ValueError(f"{self.blocks} blocks do not divide hidden_size {hidden_size}")
+                raise DeclarationError(
+                    f"{self.blocks} blocks do not divide hidden_size {hidden_size}"
+                )
             width = hidden_size // self.blocks
             return (self.blocks, width, width)
         return (hidden_size, hidden_size)
@@ -88,12 +92,12 @@ class Gate:
 
     @property
     def form(self) -> Form:
-        """The form as an object; raises `ValueError` for a name that is no form."""
+        """The form as an object; raises `DeclarationError` for a name that is no form."""
         if isinstance(self.recurrent, Form):
             return self.recurrent
         if self.recurrent not in FORMS:
             known = ", ".join([*FORMS, "block_diagonal(n)", "of_matrix(function)"])
-            raise ValueError(
+            raise DeclarationError(
                 f"gate '{self.name}': unknown recurrent form '{self.recurrent}'; forms: {known}"
             )
         return FORMS[self.recurrent]
@@ -116,29 +120,31 @@ def resolve(declared: Iterable[Gate | str]) -> tuple[Gate, ...]:
     """Return the gates declared, plain names as full gates with one bias.
 
     A gate that shares gets the form and the window of the one it shares with. Raises
-    `ValueError` for a declaration that contradicts itself.
+    `DeclarationError` for a declaration that contradicts itself.
     """
     gates = [gate if isinstance(gate, Gate) else Gate(gate) for gate in declared]
     by_name = {gate.name: gate for gate in gates}
     if len(by_name) < len(gates):
-        raise ValueError(f"two gates of one name: {', '.join(gate.name for gate in gates)}")
+        raise DeclarationError(f"two gates of one name: {', '.join(gate.name for gate in gates)}")
     return tuple(_resolved(gate, by_name) for gate in gates)
 
 
 def _resolved(gate: Gate, by_name: dict[str, Gate]) -> Gate:
     place = f"gate '{gate.name}'"
     if gate.window < 1:
-        raise ValueError(f"{place}: window: found {gate.window}, expected 1 input or more")
+        raise DeclarationError(f"{place}: window: found {gate.window}, expected 1 input or more")
     if gate.direct and gate.window > 1:
-        raise ValueError(f"{place}: it reads x_t itself (direct), so it has no window")
+        raise DeclarationError(f"{place}: it reads x_t itself (direct), so it has no window")
     if gate.shares is None:
         return gate
     other = by_name.get(gate.shares)
     if other is None or other.shares is not None:
         able = ", ".join(name for name, one in by_name.items() if one.shares is None)
-        raise ValueError(f"{place}: shares '{gate.shares}', expected one of: {able or 'none'}")
+        raise DeclarationError(
+            f"{place}: shares '{gate.shares}', expected one of: {able or 'none'}"
+        )
     if gate.recurrent != "full" or gate.window > 1 or gate.direct:
-        raise ValueError(
+        raise DeclarationError(
             f"{place}: it has the matrices of '{gate.shares}'; "
             "recurrent, window and direct are declared there"
         )

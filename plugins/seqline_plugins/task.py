@@ -7,7 +7,6 @@ Letters: B batch, T time, I features per step, H hidden features, C classes.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
@@ -105,7 +104,8 @@ class Encoding(ABC):
 
     def save(self, folder: Path) -> None:
         """Write the vocabularies as JSON into `folder`, which is there."""
-        kept = dataclasses.asdict(self) if dataclasses.is_dataclass(self) else {}
+        fields = getattr(self, "__dataclass_fields__", ())
+        kept = {name: getattr(self, name) for name in fields}
         (folder / ENCODING).write_text(json.dumps(kept, ensure_ascii=False), encoding="utf-8")
 
     @classmethod

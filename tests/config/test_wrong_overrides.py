@@ -112,3 +112,18 @@ def test_message_shows_the_quoting_that_works(naming: list[str], path: str) -> N
         compose([*base, f"data.train={path}"])
     shown = shlex.split(str(refused.value).split("Write ")[1])
     assert compose([*base, *shown])["data"]["train"].endswith(path.removeprefix("~"))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["trainer.kernel=scan"], "scan cannot serve the cell LSTM: it is not linear"),
+        (["cell=peephole_lstm", "trainer.kernel=vendor"], "cannot serve the cell PeepholeLSTM"),
+        (["cell=min_gru", "cell@task.characters.cell=gru", "trainer.kernel=scan"], "the cell GRU"),
+    ],
+)
+def test_a_kernel_that_cannot_serve_a_cell_is_refused_before_data_are_read(
+    overrides: list[str], said: str
+) -> None:
+    with pytest.raises(UserError, match=said):
+        compose(overrides)

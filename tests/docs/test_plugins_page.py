@@ -22,3 +22,10 @@ def test_page_makes_a_package_whose_parts_are_found_and_configured(tmp_path: Pat
 def test_page_trains_and_uses_its_package(tmp_path: Path) -> None:
     said = follow(PAGE, Shell(tmp_path))
     assert len(said.splitlines()[-1].split()) == len("1101")
+
+
+@pytest.mark.slow
+def test_a_cell_in_five_minutes_is_made_checked_and_trained(tmp_path: Path) -> None:
+    said = follow(ROOT / "docs" / "first-plugin.md", Shell(tmp_path))
+    assert said.count("0 wrong") == 2
+    assert "passed" in said and "accuracy" in said

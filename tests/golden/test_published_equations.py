@@ -174,6 +174,119 @@ def qrnn(w: GateWeights, x: Tensor, window: int = 2) -> Tensor:
     return sigmoid(output) * c
 
 
+@formula(name="ind_rnn")
+@formula(name="ind_rnn", nonlinearity="tanh")
+def ind_rnn(w: GateWeights, x: Tensor, nonlinearity: str = "relu") -> Tensor:
+    u, h, outputs = torch.diag(w.W_R_of["candidate"]), torch.zeros(H, dtype=x.dtype), []
+    for x_t in x:
+        h = getattr(torch, nonlinearity)(w.W_F @ x_t + u @ h + w.bias)
+        outputs.append(h)
+    return torch.stack(outputs)
+
+
+def one_gate(w: GateWeights, x: Tensor, f: Callable[[Tensor], Tensor]) -> Tensor:
+    joined = torch.cat([w.W_F, w.W_R, w.bias.unsqueeze(1)], 1)
+    h, outputs = torch.zeros(H, dtype=x.dtype), []
+    for x_t in x:
+        z, n = gates(joined @ torch.cat([x_t, h, torch.ones(1, dtype=x.dtype)]))
+        h = torch.lerp(f(n), h, sigmoid(z))
+        outputs.append(h)
+    return torch.stack(outputs)
+
+
+@formula(name="li_gru")
+def li_gru(w: GateWeights, x: Tensor) -> Tensor:
+    return one_gate(w, x, lambda n: n.clamp(min=0))
+
+
+@formula(name="ugrnn")
+def ugrnn(w: GateWeights, x: Tensor) -> Tensor:
+    return one_gate(w, x, lambda n: 2 * sigmoid(2 * n) - 1)
+
+
+@formula(name="cifg")
+def cifg(w: GateWeights, x: Tensor) -> Tensor:
+    c = h = torch.zeros(H, dtype=x.dtype)
+    outputs = []
+    for x_t in x:
+        f, g, o = gates(w.W_F @ x_t + w.W_R @ h + w.bias)
+        c = torch.lerp(tanh(g), c, sigmoid(f))
+        h = torch.diag(tanh(c)) @ sigmoid(o)
+        outputs.append(h)
+    return torch.stack(outputs)
+
+
+@formula(name="fast_grnn")
+def fast_grnn(w: GateWeights, x: Tensor) -> Tensor:
+    (b_z, b_h), h, outputs = gates(w.bias), torch.zeros(H, dtype=x.dtype), []
+    zeta, nu = sigmoid(w.own["zeta"]), sigmoid(w.own["nu"])
+    for x_t in x:
+        both = torch.cat([w.W_F, w.W_R], 1) @ torch.cat([x_t, h])
+        z = sigmoid(both + b_z)
+        h = z * h + torch.addcmul(nu, zeta, 1 - z) * tanh(both + b_h)
+        outputs.append(h)
+    return torch.stack(outputs)
+
+
+@formula(name="antisymmetric_rnn", step=0.3, diffusion=0.2)
+@formula(name="antisymmetric_rnn", step=0.3, diffusion=0.2, gated=True)
+def antisymmetric_rnn(
+    w: GateWeights, x: Tensor, step: float, diffusion: float, gated: bool = False
+) -> Tensor:
+    V = w.W_R_of["candidate"]
+    upper = torch.triu(V - V.mT, 1)
+    A = upper - upper.mT - torch.diag(torch.full((H,), diffusion, dtype=x.dtype))
+    h, outputs = torch.zeros(H, dtype=x.dtype), []
+    for x_t in x:
+        parts = [part + A @ h for part in gates(w.W_F @ x_t + w.bias)]
+        move = tanh(parts[0]) * (sigmoid(parts[1]) if gated else 1)
+        h = torch.add(h, move, alpha=step)
+        outputs.append(h)
+    return torch.stack(outputs)
+
+
+@formula(name="slstm")
+@formula(name="slstm", heads=3)
+@formula(name="slstm", forget="sigmoid")
+def slstm(w: GateWeights, x: Tensor, heads: int = 1, forget: str = "exponential") -> Tensor:
+    """The paper's equations as they stand, without the exponents' bound."""
+    names = ("input", "forget", "candidate", "output")
+    R = {name: torch.block_diag(*w.W_R_of[name]) for name in names}
+    c = n = h = torch.zeros(H, dtype=x.dtype)
+    outputs = []
+    for x_t in x:
+        parts = zip(R, gates(w.W_F @ x_t + w.bias), strict=True)
+        z = {name: part + R[name] @ h for name, part in parts}
+        f = sigmoid(z["forget"]) if forget == "sigmoid" else z["forget"].exp()
+        c = f * c + z["input"].exp() * tanh(z["candidate"])
+        n = f * n + z["input"].exp()
+        h = sigmoid(z["output"]) * c / n
+        outputs.append(h)
+    return torch.stack(outputs)
+
+
+def test_a_clockwork_moves_each_group_in_its_turn() -> None:
+    """Koutník et al.: rows of W and U of the groups whose period divides t, the rest stands."""
+    stack, x = constant_stack({"name": "clockwork_rnn", "groups": 3}, 2), numbers(1, 9, 2)
+    cell = stack.layers[0][0].cell
+    W, U, b = cell.enter.weight, cell.past, cell.enter.bias
+    found, _ = stack(x)
+    h = torch.zeros(H, dtype=torch.float64)
+    for t in range(9):
+        before = h.clone()
+        for unit, period in enumerate((1, 2, 4)):
+            if t % period == 0:
+                seen = U[unit, unit:] @ before[unit:]
+                h[unit] = tanh(W[unit] @ x[0, t] + seen + b[unit]).detach()
+        torch.testing.assert_close(found[0, t].detach(), h, rtol=0, atol=CLOSE)
+
+
+def test_exponential_gates_stay_finite_however_large() -> None:
+    stack = RecurrentStack({"name": "slstm"}, 2, 3)
+    output, _ = stack(torch.full((1, 50, 2), 500.0))
+    assert bool(output.isfinite().all())
+
+
 @pytest.mark.parametrize("input_size", [2, H])
 @pytest.mark.parametrize("name", FORMULAS)
 def test_a_cell_computes_its_papers_equations(name: str, input_size: int) -> None:

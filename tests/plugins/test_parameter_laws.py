@@ -77,6 +77,13 @@ LAWS = {
     "min_lstm": lambda n, H: 3 * H * (n + 1),
     "sru": lambda n, H: 3 * H * n + 2 * H + 2 * H + (0 if n == H else H * n),
     "qrnn": lambda n, H: 3 * H * (2 * n + 1),
+    "ind_rnn": lambda n, H: H * (n + 1) + H,
+    "li_gru": lambda n, H: 2 * H * (n + H + 1),
+    "cifg": lambda n, H: 3 * H * (n + H + 1),
+    "ugrnn": lambda n, H: 2 * H * (n + H + 1),
+    "fast_grnn": lambda n, H: H * (n + H) + 2 * H + 2 * H,
+    "antisymmetric_rnn": lambda n, H: H * (n + H + 1),
+    "slstm": lambda n, H: 4 * H * (n + H + 1),
     "unitary": lambda n, H: 2 * H * n + H,
 }
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import multiprocessing
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -22,6 +24,7 @@ from seqline.runs.claim import claim, find, reclaim
 from seqline.runs.record import RunRecord, keys, load, place_of, records, save
 from seqline_plugins.errors import UserError
 
+FORK = multiprocessing.get_context("fork")
 DIGEST = "0" * 64
 
 
@@ -137,6 +140,42 @@ def test_a_running_twin_is_named_until_its_process_is_gone(home: Home, notes: No
     attempt.let_be()
 
 
+def test_of_two_resumes_at_once_the_second_is_refused_naming_the_first(
+    home: Home, config: dict[str, Any], notes: Notes
+) -> None:
+    key = claim_and_interrupt(home, config, notes)
+    start, said, end = FORK.Barrier(2), FORK.Queue(), FORK.Event()
+
+    def resume() -> None:
+        start.wait()
+        try:
+            attempt = reclaim(home, key, SilentReporter())
+        except UserError as refused:
+            said.put((os.getpid(), str(refused)))
+        else:
+            assert isinstance(attempt, Attempt)
+            said.put((os.getpid(), attempt.number))
+            end.wait(30)
+
+    both = [FORK.Process(target=resume) for _ in range(2)]
+    for process in both:
+        process.start()
+    found = [said.get(timeout=30) for _ in both]
+    end.set()
+    for process in both:
+        process.join(30)
+    (first,) = [pid for pid, number in found if number == 2]
+    (refused,) = [text for _, text in found if isinstance(text, str)]
+    assert f"is under way already: process {first}" in refused
+    assert len(load(home, key).attempts) == 2
+
+
+def claim_and_interrupt(home: Home, config: dict[str, Any], notes: Notes) -> str:
+    attempt = claim(config, home, notes)
+    interrupt(attempt)
+    return attempt.record.key
+
+
 def test_a_changed_plugin_begins_a_new_run_and_stops_a_resume(
     home: Home, notes: Notes, install: Any
 ) -> None:
@@ -150,7 +189,7 @@ def test_a_changed_plugin_begins_a_new_run_and_stops_a_resume(
 
     provenance.hash_of_module.cache_clear()
     provenance._read.cache_clear()
-    with pytest.raises(UserError, match=r"the cell theirs changed .*--allow-changed-plugins"):
+    with pytest.raises(UserError, match=r"the cell theirs .*changed .*--allow-changed-plugins"):
         reclaim(home, None, notes)
     new = claim(config, home, notes)
     assert new.record.key != first.record.key

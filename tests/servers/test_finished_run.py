@@ -15,6 +15,7 @@ from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 from processes import Served
 
+from seqline.cli.main import main
 from seqline.exported import load_export
 
 
@@ -106,6 +107,23 @@ def test_every_point_of_the_history_is_there_once(
             if key in point["metrics"]
         ]
         assert kept == made and kept
+
+
+def test_the_run_predicts_by_its_id(
+    served: Served,
+    finished: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text("the dog sees a cat .\n")
+    monkeypatch.setenv("SEQLINE_HOME", str(served.home))
+    said = []
+    for model in (finished["run_id"], finished["export"]):
+        assert main(["predict", model, str(text)]) == 0
+        said.append(capsys.readouterr().out)
+    assert said[0] == said[1] and len(said[0].splitlines()) >= 6
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from seqline import provenance
+from seqline.config.compose import compose
 from seqline.home import Home
 from seqline.reporter import SilentReporter
 from seqline.stages.folder import Workspace, digest_of, make_stage
@@ -172,6 +173,25 @@ def test_a_changed_source_makes_anew_what_it_determines(
         assert pipeline.made_anew() == anew
     finally:
         provenance.hash_of_module.cache_clear()
+
+
+def test_the_source_of_a_plugin_from_another_package_counts_as_ours_does(
+    pipeline, install: Any
+) -> None:
+    source = "from seqline_plugins.cells.gru import GRU\nclass Cell(GRU):\n    pass\n"
+    module = install("theirs", source, cells={"theirs": "theirs:Cell"}) / "theirs.py"
+    config = compose(["cell=theirs"])
+    theirs = {
+        "cell": config["cell"],
+        "architecture": {"cell": config["architecture"]["cell"]},
+    }
+    made = []
+    for text in (source, source, source + "CHANGED = True\n", source):
+        module.write_text(text)
+        provenance.hash_of_module.cache_clear()
+        provenance._read.cache_clear()
+        made.append(pipeline.made_anew(**theirs))
+    assert made == [NAMES[1:], [], NAMES[1:], []]
 
 
 def test_fresh_repeats_every_stage(pipeline) -> None:

@@ -46,6 +46,7 @@ def test_children_are_named_for_what_differs() -> None:
     space = space_of("task=pos_tagging", "cell=rnn,gru", "trainer.lr=0.1,0.2", "trainer.seed=0,1")
     assert space.name == "cell × lr × seed"
     assert space.title(space.values(5)) == "gru, lr 0.1, seed 1"
+    assert space.axes[2].said("0.0123456789012") == "lr 0.01235"
 
 
 def test_corners_hold_every_value_of_every_key() -> None:

@@ -30,7 +30,7 @@ def client(store_home: Home) -> MlflowClient:
 
 @pytest.fixture
 def config(request: pytest.FixtureRequest) -> dict[str, Any]:
-    return compose([f"tracking.experiment={request.node.name}"])
+    return compose([f"tracking.experiment='{request.node.name}'"])
 
 
 @pytest.fixture

@@ -1,35 +1,39 @@
-"""`seqline plugins list`: what is installed, from metadata alone."""
+"""`seqline plugins list`: what is installed, from metadata alone unless it is to be checked."""
 
 from __future__ import annotations
 
 import json
 import sys
 
-from seqline_plugins.discovery import GROUPS, installed, origin_of
+from seqline_plugins.discovery import GROUPS, installed, obvious, origin_of, try_alone
 from seqline_plugins.errors import UserError, nearest
 
 COLUMNS = ("kind", "name", "target", "distribution", "version", "state")
-DUPLICATE, NOT_CHECKED = "duplicate", "not checked"
+DUPLICATE, NOT_CHECKED, GOOD = "duplicate", "not checked", "good"
 
 
-def list_plugins(kind: str | None = None, *, as_json: bool = False) -> None:
-    """Print every plugin of a kind, or of all; raises `UserError` for an unknown kind."""
+def list_plugins(kind: str | None = None, *, check: bool = False, as_json: bool = False) -> bool:
+    """Print every plugin of a kind, or of all; say whether none of them is known to be broken.
+
+    `check` imports each in a process of its own. Raises `UserError` for an unknown kind.
+    """
     if kind is not None and kind not in GROUPS:
         known = ", ".join(GROUPS)
         raise UserError(f"{kind}: no kind of plugin.{nearest(kind, GROUPS)} Known: {known}.")
-    rows = [row for one in reversed(GROUPS) if kind in (None, one) for row in _rows(one)]
+    kinds = [one for one in reversed(GROUPS) if kind in (None, one)]
+    rows = [row for one in kinds for row in _rows(one, check)]
     if as_json:
         print(json.dumps({"plugins": rows}, ensure_ascii=False))  # noqa: T201
-        return
-    if sys.stdout.isatty():
+    elif sys.stdout.isatty():
         _show(rows)
-        return
-    for row in [dict(zip(COLUMNS, COLUMNS, strict=True)), *rows]:
-        print("\t".join(row[column] for column in COLUMNS))  # noqa: T201
+    else:
+        for row in [dict(zip(COLUMNS, COLUMNS, strict=True)), *rows]:
+            print("\t".join(row[column] for column in COLUMNS))  # noqa: T201
+    return all(row["state"] in (NOT_CHECKED, GOOD) for row in rows)
 
 
 def _show(rows: list[dict[str, str]]) -> None:
-    """Print the rows as a table that fits 80 columns."""
+    """Print the rows as a table that fits 80 columns; what is wrong stands below."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -38,21 +42,31 @@ def _show(rows: list[dict[str, str]]) -> None:
     for column in ("kind", "name", "from"):
         table.add_column(column, no_wrap=True)
     table.add_column("target", overflow="fold")
+    broken = [row for row in rows if row["state"] not in (NOT_CHECKED, GOOD)]
     for row in rows:
         twice = row["state"] == DUPLICATE
         name = f"{row['name']} ({DUPLICATE})" if twice else row["name"]
         origin = f"{row['distribution']} {row['version']}"
-        table.add_row(row["kind"], name, origin, row["target"], style="red" if twice else None)
-    table.caption = f"{NOT_CHECKED}: read from metadata alone, nothing was imported"
-    Console().print(table)
+        table.add_row(
+            row["kind"], name, origin, row["target"], style="red" if row in broken else None
+        )
+    if any(row["state"] == NOT_CHECKED for row in rows):
+        table.caption = f"{NOT_CHECKED}: read from metadata alone, nothing was imported"
+    console = Console()
+    console.print(table)
+    for row in broken:
+        said = f"{row['kind']} {row['name']}: {row['state']}"
+        console.print(said, style="red", markup=False, highlight=False)
 
 
-def _rows(kind: str) -> list[dict[str, str]]:
+def _rows(kind: str, check: bool) -> list[dict[str, str]]:
     rows = []
     for name, entries in installed(kind).items():
         for entry in entries:
             distribution, version = origin_of(entry.dist)
-            state = DUPLICATE if len(entries) > 1 else NOT_CHECKED
+            state = DUPLICATE if len(entries) > 1 else obvious(entry) or NOT_CHECKED
+            if check and state == NOT_CHECKED:
+                state = try_alone(kind, entry) or GOOD
             values = (kind, name, entry.value, distribution, version, state)
             rows.append(dict(zip(COLUMNS, values, strict=True)))
     return rows

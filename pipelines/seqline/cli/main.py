@@ -13,7 +13,7 @@ import typer
 
 from seqline import __version__
 from seqline.cli.completion import complete_override, complete_plugin, complete_plugin_kind
-from seqline.cli.failure import INTERRUPTED, reported
+from seqline.cli.failure import INTERRUPTED, WRONG_INPUT, reported
 from seqline.startup import undisturbed
 
 app = typer.Typer(
@@ -29,6 +29,11 @@ app.add_typer(plugins, name="plugins")
 Traceback = Annotated[bool, typer.Option("--traceback", help="Show Python's traceback on errors.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress, only the result.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, nothing else.")]
+
+AllowChanged = Annotated[
+    bool,
+    typer.Option("--allow-changed-plugins", help="Go on although a plugin's source has changed."),
+]
 
 
 def _version(asked: bool) -> None:
@@ -239,12 +244,7 @@ def resume(
             metavar="[RUN]", help="Its id, or the first letters; the newest interrupted if absent."
         ),
     ] = None,
-    allow_changed_plugins: Annotated[
-        bool,
-        typer.Option(
-            "--allow-changed-plugins", help="Go on although a plugin's source has changed."
-        ),
-    ] = False,
+    allow_changed_plugins: AllowChanged = False,
     traceback: Traceback = False,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -288,6 +288,7 @@ def predict(
         list[str] | None,
         typer.Argument(metavar="decode.KEY=VALUE…", help="How sequences are written."),
     ] = None,
+    allow_changed_plugins: AllowChanged = False,
     traceback: Traceback = False,
     as_json: Json = False,
 ) -> None:
@@ -295,7 +296,8 @@ def predict(
     with reported(traceback, as_json), undisturbed():
         from seqline.cli.predict import predict as command
 
-        command(model, file, overrides or (), as_json=as_json)
+        allowed = allow_changed_plugins
+        command(model, file, overrides or (), allow_changed_plugins=allowed, as_json=as_json)
 
 
 @app.command()
@@ -358,17 +360,23 @@ def plugins_list(
             autocompletion=complete_plugin_kind,
         ),
     ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Import each, in a process of its own.")
+    ] = False,
     traceback: Traceback = False,
     as_json: Json = False,
 ) -> None:
     """List the installed plugins.
 
-    It reads their metadata alone: nothing is imported.
+    It reads their metadata alone: nothing is imported. With --check each is, in a process of its
+    own and for a limited time; the status is 2 when one is broken.
     """
     with reported(traceback, as_json):
         from seqline.cli.listing import list_plugins
 
-        list_plugins(kind, as_json=as_json)
+        good = list_plugins(kind, check=check, as_json=as_json)
+    if check and not good:
+        raise typer.Exit(WRONG_INPUT)
 
 
 @plugins.command("show")
@@ -393,6 +401,54 @@ def plugins_show(
         from seqline.cli.show import show_plugin
 
         show_plugin(name, overrides or [], as_json=as_json)
+
+
+@plugins.command("check")
+def plugins_check(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME|PATH",
+            help="A plugin, a plugin package's folder, or a file with the class.",
+            autocompletion=complete_plugin,
+        ),
+    ],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[KEY=VALUE]...", help="Its options: cell.recurrent_bias=true"),
+    ] = None,
+    traceback: Traceback = False,
+    as_json: Json = False,
+) -> None:
+    """Hold a plugin to its contract and say what to mend; the status is 2 when something is."""
+    with reported(traceback, as_json):
+        from seqline.cli.check import check_plugins
+
+        good = check_plugins(name, overrides or [], as_json=as_json)
+    if not good:
+        raise typer.Exit(WRONG_INPUT)
+
+
+@plugins.command("new")
+def plugins_new(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="As in cell=NAME: my_cell.")],
+    kind: Annotated[
+        str, typer.Option("--kind", help="cell, step-cell, architecture or task.")
+    ] = "cell",
+    traceback: Traceback = False,
+    as_json: Json = False,
+) -> None:
+    """Write a plugin package into a new folder here; it works before a line is changed."""
+    with reported(traceback, as_json):
+        from seqline.cli.new import new_plugin
+
+        folder = new_plugin(name, kind, Path())
+        if as_json:
+            import json
+
+            typer.echo(json.dumps({"folder": str(folder.resolve())}))
+        else:
+            typer.echo(f"{folder}: next, `pip install -e {folder}` and its README.md.")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -13,7 +13,12 @@ from seqline_plugins.errors import UserError
 
 
 def predict(
-    model: str, file: Path | None, overrides: Sequence[str] = (), *, as_json: bool = False
+    model: str,
+    file: Path | None,
+    overrides: Sequence[str] = (),
+    *,
+    allow_changed_plugins: bool = False,
+    as_json: bool = False,
 ) -> None:
     """Print what a model predicts, in the format of what it reads.
 
@@ -32,11 +37,13 @@ def predict(
     folder = export_folder(model)
     from seqline.exported import load_export, predict_file, read_input
 
+    allowed = allow_changed_plugins
+
     if not as_json:
-        predict_file(folder, file, sys.stdout, overrides)
+        predict_file(folder, file, sys.stdout, overrides, allow_changed_plugins=allowed)
         return
     with contextlib.redirect_stdout(sys.stderr):
-        predictor = load_export(folder, overrides)
+        predictor = load_export(folder, overrides, allow_changed_plugins=allowed)
         examples = predictor.task.parse(*read_input(file))
         predictions = predictor.predict(examples)
     print(json.dumps({"predictions": predictions}, ensure_ascii=False))  # noqa: T201

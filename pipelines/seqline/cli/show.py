@@ -33,8 +33,9 @@ def show_plugin(name: str, overrides: Sequence[str] = (), *, as_json: bool = Fal
     kind, name = identify(name)
     with contextlib.redirect_stdout(sys.stderr):  # a plugin may print when it is imported
         plugin = load(kind, name)
-        config = _configured(plugin, kind, name, overrides)
-        options = _options(kind, name, config)
+        options = configured(plugin, kind, name, overrides)
+        config = build_config(plugin.Config, options, kind, f"{kind}={name}")
+        described = _options(kind, name, config)
         sections = cell_sections(plugin, config, name) if kind == "cell" else _facts(kind, plugin)
     entry = find(kind, name)
     distribution, version = origin_of(entry.dist)
@@ -42,11 +43,11 @@ def show_plugin(name: str, overrides: Sequence[str] = (), *, as_json: bool = Fal
     if as_json:
         page = {"kind": kind, "name": name, "target": entry.value}
         origin = {"distribution": distribution, "version": version, "about": about}
-        body = {"options": options, **{one.key: one.lines for one in sections}}
+        body = {"options": described, **{one.key: one.lines for one in sections}}
         print(json.dumps(page | origin | body, ensure_ascii=False))  # noqa: T201
         return
     shown = [f"{kind} {name}, from {distribution} {version}: {entry.value}", "", *about]
-    for section in [Section("options", "Options", _written(options)), *sections]:
+    for section in [Section("options", "Options", _written(described)), *sections]:
         indent = "" if section.key == "source" else "  "
         shown += ["", section.title, *(f"{indent}{line}".rstrip() for line in section.lines)]
     print("\n".join(shown))  # noqa: T201
@@ -77,8 +78,8 @@ def identify(word: str) -> tuple[str, str]:
     )
 
 
-def _configured(plugin: Any, kind: str, name: str, overrides: Sequence[str]) -> Any:
-    """Return the plugin's `Config` with the options that the overrides give."""
+def configured(plugin: Any, kind: str, name: str, overrides: Sequence[str]) -> dict[str, Any]:
+    """Return the options that the overrides give a plugin, found to be some of its `Config`."""
     values: dict[str, Any] = {}
     for override in parse(overrides):
         place = override.get_key_element()
@@ -92,7 +93,8 @@ def _configured(plugin: Any, kind: str, name: str, overrides: Sequence[str]) -> 
         for part in outer:
             inner = inner.setdefault(part, {})
         inner[last] = override.value()
-    return build_config(plugin.Config, values, kind, f"{kind}={name}")
+    build_config(plugin.Config, values, kind, f"{kind}={name}")
+    return values
 
 
 def _options(kind: str, name: str, config: Any) -> list[dict[str, str]]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from seqline.config.nested import cell_choices
 from seqline.config.plugins import made
 from seqline_plugins.discovery import installed, load
 from seqline_plugins.errors import PluginError, UserError, nearest
@@ -36,6 +37,7 @@ def refuse_contradictions(config: Tree) -> None:
     _check_attention(config, task, task_options, (architecture, options))
     _check_online(config, task, task_options, (architecture, options))
     _check_trainer(config["trainer"])
+    _check_kernel(config)
     _check_members(config, task)
     _check_bptt(config, task, architecture, options)
     _check_data(config["data"])
@@ -141,6 +143,18 @@ def _check_trainer(trainer: Tree) -> None:
             f"trainer.device: found '{trainer['device']}', expected auto, cpu, cuda, cuda:1, mps "
             "or xpu."
         )
+
+
+def _check_kernel(config: Tree) -> None:
+    """Refuse a kernel that cannot serve one of the cells."""
+    kernel = config["trainer"]["kernel"]
+    if kernel not in ("vendor", "scan"):  # the others serve every cell
+        return
+    from seqline_plugins.build import build_cell
+    from seqline_plugins.recurrence.kernels import check_wanted
+
+    for choice in cell_choices(config):
+        check_wanted(build_cell(choice, 2, 2), kernel, 2, 2)
 
 
 def _check_members(config: Tree, task: Any) -> None:

@@ -49,3 +49,19 @@ def plain(value: Any) -> Any:
     if isinstance(value, Enum):
         return value.name
     return str(value) if isinstance(value, Path) else value
+
+
+def cell_choices(config: Any) -> list[Mapping[str, Any]]:
+    """Return every cell that the architecture and the task name in their slots."""
+    found: list[Mapping[str, Any]] = []
+    for part in ("architecture", "task"):
+        _collect_cells(config[part], found)
+    return found
+
+
+def _collect_cells(node: Mapping[str, Any], found: list[Mapping[str, Any]]) -> None:
+    for key, value in node.items():
+        if key == "cell" and isinstance(value, Mapping):
+            found.append(value)
+        elif isinstance(value, Mapping):
+            _collect_cells(value, found)

@@ -172,8 +172,13 @@ def _refuse_changes(record: RunRecord, allow_changed_plugins: bool) -> None:
         )
     changed = changed_code(record)
     if changed and not allow_changed_plugins:
+        now = code_of(record.config)
+        sources = ", ".join(
+            f"{name} ({record.code[name][:12]}, now {now.get(name, 'none')[:12]})"
+            for name in changed
+        )
         raise UserError(
-            f"run {record.name}: {', '.join(changed)} changed since it began. Bring the source "
+            f"run {record.name}: {sources} changed since it began. Bring the source "
             "back, start a new run with the same `seqline run` again, or go on with it as it is: "
             "`seqline resume --allow-changed-plugins` (no undisturbed run gives the same result)."
         )

@@ -23,8 +23,8 @@ from seqline.services.address import free_port, wait_for
 from seqline.services.guard import stop
 from seqline_plugins.errors import ServiceError
 
-STARTUP = 90.0
-"""Seconds that the first start may take: it makes Prefect's database."""
+STARTUP = 240.0
+"""Seconds that the first start may take on a busy machine: it makes Prefect's database."""
 
 
 def start_server(home: Home, port: int, *, pages: bool) -> subprocess.Popen[bytes]:

@@ -16,6 +16,7 @@ from seqline.stages.folder import StageResult, Workspace, make_stage, read_json,
 from seqline.stages.prepare import raw_examples
 from seqline.stages.train import machine, make_accelerator, primary_metric, use_threads
 from seqline.training.inference import Search, add_answers, answers
+from seqline.training.serving import keep_to
 from seqline.training.showing import Show
 from seqline_plugins.build import build_task
 
@@ -46,6 +47,7 @@ def evaluate(
         split = task.split.load(prepared.folder / "test")
         model = build_model(config, encoding)
         model.load_state_dict(load_file(trained.folder / "weights.safetensors"))
+        keep_to(model, read_json(trained.folder / "summary.json").get("layers", {}))
         device = make_accelerator(config["trainer"]).device
         model.to(device)
         metrics = task.scoring(task.config, encoding)

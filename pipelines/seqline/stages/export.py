@@ -11,7 +11,7 @@ import torch
 
 from seqline import __version__
 from seqline.exported import FORMAT, MARK
-from seqline.provenance import git_commit, plugins_used
+from seqline.provenance import git_commit, parts_used, plugins_used
 from seqline.seal import seal
 from seqline.stages.card import model_card
 from seqline.stages.folder import StageResult, Workspace, make_stage, read_json, write_json
@@ -29,6 +29,7 @@ def export(
         "seqline": __version__,
         "torch": torch.__version__,
         "plugins": plugins_used(dict(config)),
+        "parts": parts_used(config),
     }
     ingredients = {
         "prepared": prepared.digest,

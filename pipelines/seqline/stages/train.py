@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
+from seqline.config.nested import cell_choices
 from seqline.decoding import GREEDY
 from seqline.model import build_model, served_kernels
 from seqline.provenance import source_hash
@@ -23,6 +24,7 @@ from seqline.stages.prepare import raw_examples
 from seqline.summary import render, summarize
 from seqline.training.inference import Search
 from seqline.training.loop import Training, Watchers
+from seqline.training.serving import kernels_of
 from seqline.training.showing import Show
 from seqline_plugins.build import build_task
 from seqline_plugins.discovery import load
@@ -102,6 +104,8 @@ def train(
             "best_is_average": at.best_is_average,
             "device": str(accelerator.device),
             "pieces": at.pieces,
+            "other_kernels": at.other_kernels,
+            "layers": kernels_of(model),
         }
         write_json(folder / "summary.json", summary)
 
@@ -126,22 +130,6 @@ def trained_parts(config: Mapping[str, Any]) -> list[type]:
     ]
     names = sorted({choice["name"] for choice in cell_choices(config)})
     return [*parts, *(load("cell", name) for name in names), Training]
-
-
-def cell_choices(config: Any) -> list[Mapping[str, Any]]:
-    """Return every cell that the architecture and the task name in their slots."""
-    found: list[Mapping[str, Any]] = []
-    for part in ("architecture", "task"):
-        _collect_cells(config[part], found)
-    return found
-
-
-def _collect_cells(node: Mapping[str, Any], found: list[Mapping[str, Any]]) -> None:
-    for key, value in node.items():
-        if key == "cell" and isinstance(value, Mapping):
-            found.append(value)
-        elif isinstance(value, Mapping):
-            _collect_cells(value, found)
 
 
 def use_threads(trainer: Mapping[str, Any]) -> None:

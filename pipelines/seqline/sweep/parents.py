@@ -82,7 +82,8 @@ class Parents:
         for run_id in self._attempt.record.parents.values():
 
             def close(run_id: str = run_id) -> None:
-                self.client.set_tag(run_id, "mlflow.note.content", note)
+                if note:
+                    self.client.set_tag(run_id, "mlflow.note.content", note)
                 for key, value in figures.items():
                     self.client.log_metric(run_id, key, value)
                 if failure:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -73,6 +74,7 @@ class Search:
         self._every = every
         self._lock = threading.RLock()
         self._trials: dict[int, Any] = {}
+        self._reported: dict[int, int] = {}
         pruners = {
             "median": optuna.pruners.MedianPruner(n_startup_trials=4),
             "hyperband": optuna.pruners.HyperbandPruner(),
@@ -114,6 +116,9 @@ class Search:
             return False
         step = int(progress["epoch"] / self._every + 1e-9)
         with self._lock:
+            if step <= self._reported.get(draw.number, -1):
+                return False
+            self._reported[draw.number] = step
             trial = self._trials[draw.number]
             trial.report(progress["primary"], step)
             return bool(trial.should_prune())
@@ -142,9 +147,11 @@ class Search:
             ]
             if len(begun) >= self.size:
                 return None
-            self._study.sampler = self._optuna.samplers.TPESampler(
-                seed=self._settings.seed + len(begun), constant_liar=True
-            )
+            with warnings.catch_warnings():  # of the liar, which Optuna calls experimental
+                warnings.simplefilter("ignore", self._optuna.exceptions.ExperimentalWarning)
+                self._study.sampler = self._optuna.samplers.TPESampler(
+                    seed=self._settings.seed + len(begun), constant_liar=True
+                )
             trial = self._study.ask(self._distributions)
         self._trials[trial.number] = trial
         values = {

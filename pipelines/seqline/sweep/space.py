@@ -7,6 +7,7 @@ offers; `interval(a,b)`, `tag(log, …)` for logarithmic, is drawn from by a sea
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,7 +30,7 @@ from seqline_plugins.options import build_config
 SECTION = "sweep"
 MANY = 1000
 """Combinations beyond which one is asked whether that is meant."""
-SEED = "trainer.seed"
+NUMBER = re.compile(r"-?\d*\.\d+(e-?\d+)?")
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,8 @@ class Axis:
     def said(self, value: str) -> str:
         """Return a value for a child's name: "gru", "lr 0.01"."""
         bare = value.strip("\"'")
+        if len(bare) > 8 and NUMBER.fullmatch(bare):  # as a search draws them
+            bare = f"{float(bare):.4g}"
         return f"{self.short} {bare}" if "." in self.key else bare
 
     @property

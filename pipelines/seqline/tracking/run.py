@@ -145,6 +145,8 @@ class TrackedRun:
         self.tag(**{"train.reused": reused, "train.digest": trained.digest}, **kernels)
         if summary["pieces"] > 1:
             self.tag(micro_batches=f"{summary['pieces']} a batch, since memory ran out")
+        if summary.get("other_kernels"):
+            self.tag(other_kernels=", ".join(summary["other_kernels"]))
         picture = trained.folder / "learning_curve.png"
         if not picture.is_file():
             partial = picture.with_name(f".{os.getpid()}-{picture.name}")

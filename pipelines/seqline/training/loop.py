@@ -31,6 +31,7 @@ from seqline.training.interrupt import Interruptible
 from seqline.training.memory import PIECES, out_of_memory, pieces_of
 from seqline.training.optimizer import learning_rate, make_optimizer
 from seqline.training.progress import Progress
+from seqline.training.serving import keep_to, kernels_of, other_kernels
 from seqline.training.showing import Show
 from seqline_plugins.architecture import State
 from seqline_plugins.errors import UserError
@@ -95,6 +96,7 @@ class Training:
         """What the newest portion left, for the next one of the same rows to begin with."""
         self.read = self._training_split()
         self.batches = self._batches_of_epoch()
+        self.kernels: dict[str, str] = {}
         self._told = self._saved = time.monotonic()
 
     def run(self) -> Progress:
@@ -105,6 +107,7 @@ class Training:
         with Interruptible() as interrupt:
             while not self.at.finished:
                 self._update()
+                self._compare_kernels()
                 if self._validation_due():
                     self._validate()
                 self.at.finished = self._bound_reached()
@@ -118,6 +121,18 @@ class Training:
                 if interrupt.asked:
                     raise KeyboardInterrupt
         return self.at
+
+    def _compare_kernels(self) -> None:
+        """Say once where the kernels of before a checkpoint cannot serve any more."""
+        before, self.kernels = self.kernels, {}
+        changed = other_kernels(self.model, before)
+        if changed:
+            self.at.other_kernels += changed
+            self.watchers.reporter.warn(
+                f"the training goes on with other kernels than it had ({', '.join(changed)}): "
+                "the bits of an undisturbed run are no longer promised. Was a compiler removed? "
+                "trainer.kernel chooses one that is always there."
+            )
 
     def _training_split(self) -> EncodedSplit:
         """Return the training data as they are read: running text as streams side by side."""
@@ -342,7 +357,11 @@ class Training:
         if self.average is not None:
             state = self.average.state_dict()
             tensors |= {f"average.{name}": value for name, value in state.items()}
-        state_of = {"progress": self.at.to_json(), "random": random_state}
+        state_of = {
+            "progress": self.at.to_json(),
+            "random": random_state,
+            "kernels": kernels_of(self.model),
+        }
         path = save_checkpoint(self.watchers.checkpoints, self.at.step, tensors, state_of)
         self._saved = time.monotonic()
         return path
@@ -370,8 +389,11 @@ class Training:
         self.at = Progress.from_json(state["progress"])
         self.model.load_state_dict(_under(tensors, "model."))
         self.best = _under(tensors, "best.")
+        self.kernels = dict(state.get("kernels", {}))
+        keep_to(self.model, self.kernels)
         if self.average is not None:
             self.average.load_state_dict(_under(tensors, "average."))
+            keep_to(self.average.module, self.kernels)
         moments: dict[int, dict[str, Tensor]] = {}
         for name, tensor in _under(tensors, "optimizer.").items():
             number, key = name.split(".", 1)

@@ -27,6 +27,7 @@ class Progress:
     busy_seconds     the same without validation; `tokens` are those trained on meanwhile
     loss_sum, loss_count  since the last point of the history
     pieces           parts in which a batch is taken, more than one after memory ran out
+    other_kernels    how recurrences were served otherwise after it went on than before
     """
 
     step: int = 0
@@ -45,6 +46,7 @@ class Progress:
     best_is_average: bool = False
     finished: bool = False
     pieces: int = 1
+    other_kernels: list[str] = field(default_factory=list)
     history: list[Point] = field(default_factory=list)
 
     def epochs(self, batches: int) -> float:

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from seqline_plugins.build import Choice, build_cell
-from seqline_plugins.cell import GatedCell, StepCell
+from seqline_plugins.cell import GatedCell, StepCell, new_state
 from seqline_plugins.recurrence.kernels import Kernel, check_wanted, reverse
 from seqline_plugins.recurrence.reference import run_step_cell
 from seqline_plugins.recurrence.weights import GateWeights
@@ -47,6 +47,11 @@ class RecurrentLayer(nn.Module):
     def served(self) -> str:
         """The kernel that serves the cell."""
         return self.kernel.served if isinstance(self.cell, GatedCell) else "reference"
+
+    def keep_to(self, served: str) -> None:
+        """Be served by the kernel that served before, see `served`, where it can serve still."""
+        if isinstance(self.cell, GatedCell):
+            self.kernel.served = served
 
     def keep_at_most(self, budget: int | None) -> None:
         """Keep so many bytes for the backward pass and compute again what is beyond; None: all."""
@@ -97,8 +102,8 @@ class RecurrentLayer(nn.Module):
             fed = self.weights.feed_forward(x, state)[:, 0]
             drawn = {name: draws[:, 0] for name, draws in self.weights.draw_noise(x).items()}
             own = {name: state[name] for name in self.cell.state}
-            new = self.cell.equations(self.weights.timestep(x_t, fed, own, drawn))
-            new |= self._past(x, None, state)
+            new = new_state(self.cell, self.weights.timestep(x_t, fed, own, drawn))
+            new = {**new, **self._past(x, None, state)}
         return new[next(iter(state))], {name: new[name] for name in state}
 
     def _past(

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from seqline_plugins.cell import GatedCell, StepCell
+from seqline_plugins.cell import GatedCell, StepCell, new_state
 from seqline_plugins.recurrence.weights import GateWeights
 
 State = dict[str, Tensor]
@@ -34,7 +34,7 @@ def run_gated(
 
     def step(t: int, state: State) -> State:
         drawn = {name: draws[:, t] for name, draws in noise.items()}
-        return cell.equations(weights.timestep(x[:, t], fed[:, t], state, drawn))
+        return new_state(cell, weights.timestep(x[:, t], fed[:, t], state, drawn))
 
     return _loop(step, x.shape[1], lengths, own)
 
@@ -60,7 +60,12 @@ def _loop(
             state = {name: new[name] for name in state}
             outputs.append(state[output_name])
         else:
-            valid = (lengths > t).unsqueeze(-1)
-            state = {name: torch.where(valid, new[name], state[name]) for name in state}
-            outputs.append(state[output_name] * valid)
+            valid = lengths > t
+            state = {name: _kept(valid, new[name], old) for name, old in state.items()}
+            outputs.append(state[output_name] * valid.unsqueeze(-1))
     return torch.stack(outputs, dim=1), state
+
+
+def _kept(valid: Tensor, new: Tensor, old: Tensor) -> Tensor:
+    """Return the new state of the rows that go on, the old one of those that have ended."""
+    return torch.where(valid.view(-1, *[1] * (old.dim() - 1)), new, old)

@@ -13,7 +13,6 @@ from seqline_plugins import RecurrentStack
 Cell = dict[str, Any]
 
 ODD = {
-    "ind_rnn": "IndRNN",
     "blocks": "Blocks",
     "memory": "Memory",
     "antisymmetric": "Antisymmetric",
@@ -46,6 +45,9 @@ OTHER_CELLS: list[Cell] = [
     {"name": "sru", "peephole": False},
     {"name": "qrnn"},
     {"name": "qrnn", "window": 4},
+    {"name": "ind_rnn"},
+    {"name": "fast_grnn"},
+    {"name": "slstm", "heads": 2},
 ]
 ALL_CELLS: list[Cell] = [*VENDOR_CELLS, CHO, *OTHER_CELLS, *({"name": name} for name in ODD)]
 

@@ -17,15 +17,6 @@ from seqline_plugins import (
 )
 
 
-class IndRNN(GatedCell):
-    """Every unit sees only its own past."""
-
-    gates = (Gate("candidate", recurrent="diagonal"),)
-
-    def equations(self, t: Timestep) -> dict[str, Tensor]:
-        return {"h": torch.relu(t.x.candidate + t.h.candidate)}
-
-
 class Blocks(GatedCell):
     """Two heads that do not see each other, one of its gates without biases."""
 

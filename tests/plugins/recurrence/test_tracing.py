@@ -13,6 +13,8 @@ from torch import Tensor
 
 from seqline_plugins.build import build_cell
 from seqline_plugins.cell import GatedCell, Timestep
+from seqline_plugins.errors import DeclarationError
+from seqline_plugins.recurrence import RecurrentStack
 from seqline_plugins.recurrence.generated.notation import read
 from seqline_plugins.recurrence.generated.operations import UntraceableError
 from seqline_plugins.recurrence.generated.plan import make_plan
@@ -55,15 +57,26 @@ REFUSED: dict[str, Callable[[Timestep], Any]] = {
     "the operation 'mean' other than over H": lambda t: t.x.a * t.x.b.mean(0, keepdim=True),
     "the operation 'pow' with an exponent": lambda t: t.x.a**t.x.b,
     "x_t itself, whose size": lambda t: t.x.a * t.input.mean(-1, keepdim=True),
-    "do not return the state 'm'": lambda t: t.x.a,
 }
 
 
 @pytest.mark.parametrize("message", REFUSED)
 def test_what_cannot_be_traced_is_named(message: str) -> None:
-    states = ("h", "m") if "'m'" in message else ("h",)
     with pytest.raises(UntraceableError, match=message):
-        trace(cell_of(REFUSED[message], states), 3, 4)
+        trace(cell_of(REFUSED[message]), 3, 4)
+
+
+@pytest.mark.parametrize("kernel", ["auto", "reference"])
+def test_equations_that_do_not_keep_to_the_declarations_are_named(kernel: str) -> None:
+    wrong: dict[str, tuple[Callable[[Timestep], Any], str]] = {
+        "never set the state 'm'": (lambda t: t.x.a, "hm"),
+        "the new state 'h' has the shape": (lambda t: t.x.a[:, :2], "h"),
+        "they read no gate 'forgte'; there are: a": (lambda t: t.x.forgte, "h"),
+    }
+    for message, (equations, states) in wrong.items():
+        stack = RecurrentStack(type(cell_of(equations, tuple(states))), 3, 4, kernel=kernel)
+        with pytest.raises(DeclarationError, match=f"test_tracing.py.*{message}"):
+            stack(torch.randn(2, 3, 3))
 
 
 def test_a_value_that_is_read_behind_torchs_back_is_noticed() -> None:

@@ -67,6 +67,16 @@ def processor() -> str:
     return " ".join(first.get(key, "") for key in ("model name", "flags", "Features"))
 
 
+def compiled_code() -> dict[str, str]:
+    """Return what of this machine determines the compiled code's bits, each as a short name."""
+    try:
+        identity = find_compiler().identity
+    except CompilerError:
+        identity = "none"
+    found = {"compiler": identity, "processor": processor()}
+    return {name: sha256(text.encode()).hexdigest()[:16] for name, text in found.items()}
+
+
 def load_library(sources: Sequence[str], defines: Sequence[str] = ()) -> ctypes.CDLL:
     """Return the library made of C++ sources, from the cache or compiled now.
 

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from seqline_plugins.cell import GatedCell, Parts, Timestep, gates_of
+from seqline_plugins.cell import GatedCell, Parts, Timestep, gates_of, new_state
 from seqline_plugins.recurrence.generated.graph import Equations, Graph, Node
 from seqline_plugins.recurrence.generated.operations import OPERATIONS, UntraceableError
 
@@ -63,10 +63,7 @@ class _Tracer(TorchDispatchMode):
         state_names = tuple(self.cell.state)
         timestep = self._timestep(state_names)
         with torch.no_grad(), self:
-            new = self.cell.equations(timestep)
-        missing = [name for name in state_names if name not in new]
-        if missing:
-            raise UntraceableError(f"the equations do not return the state '{missing[0]}'")
+            new = new_state(self.cell, timestep)
         return Equations(
             graph=self.graph,
             gates=tuple(gate.name for gate in self._fed_gates),

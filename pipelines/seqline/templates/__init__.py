@@ -1,0 +1,1 @@
+"""What `seqline plugins new` writes; words in @…@ are replaced."""
