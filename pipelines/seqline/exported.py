@@ -51,8 +51,25 @@ class Predictor:
     def predict(self, examples: Sequence[Example]) -> list[list[Any]]:
         """Return the answer to every example, in the task's own words, in order.
 
-        Of a task that generates it is what goes on from the example, as text.
+        Where `decode.n_best` asks for several, they stand one after the other, best first. Of a
+        task that generates it is what goes on from the example, as text.
         """
+        if self.task.decodes and self.config["decode"]["split_sentences"]:
+            return self._by_parts(examples)
+        return self._whole(examples)
+
+    def _by_parts(self, examples: Sequence[Example]) -> list[list[Any]]:
+        """Predict each part of each example by itself and join the texts."""
+        parts = [self.task.parts(example) for example in examples]
+        said = iter(self._whole([part for those in parts for part in those]))
+        joined: list[list[Any]] = []
+        for those in parts:
+            answers = [next(said) for _ in those]
+            texts = zip(*[answer for answer in answers if answer], strict=True)
+            joined.append([" ".join(one) for one in texts])
+        return joined
+
+    def _whole(self, examples: Sequence[Example]) -> list[list[Any]]:
         from seqline.training.inference import Search, answers
 
         if self.task.generation is not None:
@@ -66,9 +83,11 @@ class Predictor:
         if self.task.decodes:
             search = Search(self.config["decode"], self.encoding.search_tokens)
         for found in answers(self.model, split, self.device, search):
-            decoded = self.task.decode(self.encoding, found.predicted, found.batch)
-            for row, answer in zip(found.rows, decoded, strict=True):
-                said[filled[row]] = answer
+            own = [examples[filled[row]] for row in found.rows]
+            for predicted in (found.predicted, *found.others):
+                decoded = self.task.answer(self.encoding, predicted, found.batch, own)
+                for row, answer in zip(found.rows, decoded, strict=True):
+                    said[filled[row]] = [*said[filled[row]], *answer]
         return said
 
     def _go_on(self, example: Example) -> list[Any]:

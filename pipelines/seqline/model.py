@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from seqline_plugins.architecture import Architecture, State
+from seqline_plugins.architecture import Architecture, Attended, State
 from seqline_plugins.build import build_architecture, build_task
 from seqline_plugins.discovery import load
 from seqline_plugins.recurrence.layer import RecurrentLayer
@@ -30,26 +30,39 @@ class SequenceModel(nn.Module, ABC):
 
     @property
     @abstractmethod
+    def networks(self) -> list[Network]:
+        """The networks that it is made of."""
+
+    @property
+    @abstractmethod
     def is_aligned(self) -> bool:
         """Whether there is an output for every input: only then can its steps be cut in time."""
 
     @abstractmethod
-    def forward(self, batch: Batch, state: State | None = None) -> tuple[Tensor, State]:
-        """Return the hidden features that loss and predictions are made of, and the state after.
+    def forward(self, batch: Batch, state: State | None = None) -> tuple[Any, State]:
+        """Return what loss and predictions are made of (hidden features), and the state after.
 
         `state` is what an earlier window of the same rows left.
         """
 
     @abstractmethod
-    def loss(self, hidden: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    def look(self, batch: Batch) -> Tensor:
+        """Return what each step of a given output looks at, (B, U, S) (attentive ones only)."""
+
+    @abstractmethod
+    def coverage(self, state: State) -> Tensor:
+        """Return how much each place of the input was looked at so far, (R, S), 1 past its end."""
+
+    @abstractmethod
+    def loss(self, hidden: Any, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the summed loss in nats and how many targets it sums over."""
 
     @abstractmethod
-    def step_losses(self, hidden: Tensor, batch: Batch) -> Tensor:
+    def step_losses(self, hidden: Any, batch: Batch) -> Tensor:
         """Return the loss of every step, (B, T): `loss` before it is summed."""
 
     @abstractmethod
-    def predict(self, hidden: Tensor) -> Tensor:
+    def predict(self, hidden: Any) -> Tensor:
         """Return the most probable outputs, one a step."""
 
     @abstractmethod
@@ -86,20 +99,50 @@ class Network(SequenceModel):
     def __init__(self, inputs: Inputs, architecture: Architecture, head: Head) -> None:
         super().__init__()
         self.inputs, self.architecture, self.head = inputs, architecture, head
+        attentive = architecture.is_attentive(architecture.config)
+        self.reads_attention = attentive and head.reads_attention
+        self.own_share = 0.0
+        """Steps of the output that are given what the model itself writes, while training."""
+
+    @property
+    def networks(self) -> list[Network]:
+        """Itself alone."""
+        return [self]
 
     @property
     def is_aligned(self) -> bool:
         """Whether the architecture is."""
         return self.architecture.kind.output == "aligned"
 
-    def forward(self, batch: Batch, state: State | None = None) -> tuple[Tensor, State]:
-        """Return the hidden features that the head reads, (B, T, H), and the state after them."""
+    def forward(self, batch: Batch, state: State | None = None) -> tuple[Any, State]:
+        """Return what the head reads, (B, T, H) or `Attended`, and the state after it."""
         features, lengths = self.read(batch)
         if self.architecture.kind.output == "sequence":
             state = self.architecture.encode(features, lengths)
+            if self.training and self.own_share > 0:
+                batch = self._mixed(batch, state)
             features, lengths = self.inputs.targets(batch)
+        return self._read(features, lengths, state)
+
+    def look(self, batch: Batch) -> Tensor:
+        """Return what each step of a given output looks at, (B, U, S)."""
+        state = self.architecture.encode(*self.read(batch))
+        return self.architecture.attend(*self.inputs.targets(batch), state).weights
+
+    def _read(
+        self, features: Tensor, lengths: Tensor | None, state: State | None
+    ) -> tuple[Any, State]:
+        if self.reads_attention:
+            found = self.architecture.attend(features, lengths, state)
+            return found, found.state
         hidden, after = self.architecture(features, lengths, state)
         return hidden, after
+
+    @torch.no_grad()
+    def _mixed(self, batch: Batch, state: State) -> Batch:
+        """Write all steps at once from what is given, and give a share of that instead of it."""
+        hidden, _ = self._read(*self.inputs.targets(batch), state)
+        return self.inputs.mixed(batch, self.head.predict(hidden), self.own_share)
 
     def read(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return what the architecture reads, (B, T, I), and its steps; an entity has one."""
@@ -109,31 +152,46 @@ class Network(SequenceModel):
         entity = self.inputs.entity(batch)
         return entity.unsqueeze(1), torch.ones(len(entity), dtype=torch.int64, device=entity.device)
 
-    def loss(self, hidden: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    def loss(self, hidden: Any, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the head's loss."""
         return self.head.loss(hidden, batch)
 
-    def step_losses(self, hidden: Tensor, batch: Batch) -> Tensor:
+    def step_losses(self, hidden: Any, batch: Batch) -> Tensor:
         """Return the head's losses."""
         return self.head.step_losses(hidden, batch)
 
-    def predict(self, hidden: Tensor) -> Tensor:
+    def predict(self, hidden: Any) -> Tensor:
         """Return the head's predictions."""
         return self.head.predict(hidden)
 
     def begin(self, batch: Batch) -> tuple[State, Tensor]:
         """Read the input."""
         features, lengths = self.read(batch)
-        return self.architecture.encode(features, lengths), lengths
+        remembered = {REMEMBERED + n: t for n, t in self.head.remember(batch).items()}
+        return self.architecture.encode(features, lengths) | remembered, lengths
 
     def advance(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
         """Take one step of the architecture."""
-        hidden, state = self.architecture.step(self.inputs.feedback(tokens), state)
-        return self.head.log_probabilities(hidden), state
+        remembered, own = _apart(state)
+        fed = self.inputs.feedback(tokens)
+        if self.reads_attention:
+            found = self.architecture.attend(fed.unsqueeze(1), None, own)
+            gate = None if found.gate is None else found.gate[:, 0]
+            hidden: Any = Attended(found.hidden[:, 0], found.weights[:, 0], found.state, gate)
+            own = found.state
+        else:
+            hidden, own = self.architecture.step(fed, own)
+        memory = {name.removeprefix(REMEMBERED): tensor for name, tensor in remembered.items()}
+        return self.head.log_probabilities(hidden, memory), own | remembered
+
+    def coverage(self, state: State) -> Tensor:
+        """Return how much each place of the input was looked at."""
+        return self.architecture.coverage(_apart(state)[1])
 
     def choose(self, state: State, rows: Tensor, inputs: Tensor | None = None) -> State:
         """Reorder the architecture's state; what lasts only where inputs are left out."""
-        lasting = {name: state[name] for name in self.architecture.lasting if name in state}
+        lasting, own = _apart(state)
+        lasting |= {name: own[name] for name in self.architecture.lasting if name in own}
         moving = {name: tensor for name, tensor in state.items() if name not in lasting}
         if inputs is not None:
             lasting = self.architecture.reorder(lasting, inputs)
@@ -164,6 +222,16 @@ class Network(SequenceModel):
         return self.head.sample(hidden, options, draw)
 
 
+REMEMBERED = "head."
+"""What the head needs of the input at each step stands in the state, its names begin so."""
+
+
+def _apart(state: State) -> tuple[State, State]:
+    """Return what the head remembers, and the architecture's own state."""
+    remembered = {name: t for name, t in state.items() if name.startswith(REMEMBERED)}
+    return remembered, {name: t for name, t in state.items() if name not in remembered}
+
+
 class Ensemble(SequenceModel):
     """Networks that learn from the same batches, their probabilities averaged to predict.
 
@@ -177,63 +245,73 @@ class Ensemble(SequenceModel):
     @property
     def is_aligned(self) -> bool:
         """Whether the members are."""
-        return self._networks()[0].is_aligned
+        return self.networks[0].is_aligned
 
-    def forward(self, batch: Batch, state: State | None = None) -> tuple[Tensor, State]:
-        """Return every member's hidden features, (M, B, T, H), and their states."""
+    def forward(self, batch: Batch, state: State | None = None) -> tuple[Any, State]:
+        """Return what every member's head reads, and their states."""
         before = [None] * len(self.members) if state is None else self._apart(state)
         pairs = [member(batch, own) for member, own in zip(self.members, before, strict=True)]
         hidden, states = zip(*pairs, strict=True)
-        return torch.stack(hidden), _together(states)
+        return list(hidden), _together(states)
 
-    def loss(self, hidden: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    def look(self, batch: Batch) -> Tensor:
+        """Return the mean of what the members look at."""
+        return torch.stack([member.look(batch) for member in self.networks]).mean(dim=0)
+
+    def coverage(self, state: State) -> Tensor:
+        """Return the mean of how much the members looked at each place."""
+        parts = zip(self.networks, self._apart(state), strict=True)
+        return torch.stack([one.coverage(own) for one, own in parts]).mean(dim=0)
+
+    def loss(self, hidden: Any, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the mean of the members' losses: each learns as if it were alone."""
-        pairs = zip(self._networks(), hidden, strict=True)
+        pairs = zip(self.networks, hidden, strict=True)
         losses, counts = zip(*[member.loss(own, batch) for member, own in pairs], strict=True)
         return torch.stack(losses).mean(), counts[0]
 
-    def step_losses(self, hidden: Tensor, batch: Batch) -> Tensor:
+    def step_losses(self, hidden: Any, batch: Batch) -> Tensor:
         """Return the mean of the members' losses."""
-        pairs = zip(self._networks(), hidden, strict=True)
+        pairs = zip(self.networks, hidden, strict=True)
         return torch.stack([one.step_losses(own, batch) for one, own in pairs]).mean(dim=0)
 
-    def predict(self, hidden: Tensor) -> Tensor:
+    def predict(self, hidden: Any) -> Tensor:
         """Return the classes whose mean probability is largest."""
-        pairs = zip(self._networks(), hidden, strict=True)
+        pairs = zip(self.networks, hidden, strict=True)
         each = [member.head.probabilities(own) for member, own in pairs]
         return torch.stack(each).mean(dim=0).argmax(dim=-1)
 
     def begin(self, batch: Batch) -> tuple[State, Tensor]:
         """Read the input with every member; their states' names begin with their number."""
-        begun = [member.begin(batch) for member in self._networks()]
+        begun = [member.begin(batch) for member in self.networks]
         return _together([state for state, _ in begun]), begun[0][1]
 
     def advance(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
         """Return the logarithm of the members' mean probability."""
-        parts = zip(self._networks(), self._apart(state), strict=True)
+        parts = zip(self.networks, self._apart(state), strict=True)
         scores, states = zip(*[one.advance(tokens, own) for one, own in parts], strict=True)
-        mean = torch.stack(scores).logsumexp(dim=0) - math.log(len(scores))
-        return mean, _together(states)
+        wide = torch.stack([one.double() for one in scores])  # rounds away how torch sums a tail
+        mean = wide.logsumexp(dim=0) - math.log(len(scores))
+        return mean.to(scores[0].dtype), _together(states)
 
     def choose(self, state: State, rows: Tensor, inputs: Tensor | None = None) -> State:
         """Let every member choose."""
-        parts = zip(self._networks(), self._apart(state), strict=True)
+        parts = zip(self.networks, self._apart(state), strict=True)
         return _together([one.choose(own, rows, inputs) for one, own in parts])
 
     def start(self, batch: Batch | None, rows: int, window: int | None = None) -> State:
         """Return every member's state."""
-        return _together([one.start(batch, rows, window) for one in self._networks()])
+        return _together([one.start(batch, rows, window) for one in self.networks])
 
     def follow(self, sample: Tensor, state: State) -> tuple[Tensor, State]:
         """Let every member follow; their hidden features, (M, R, H)."""
-        parts = zip(self._networks(), self._apart(state), strict=True)
+        parts = zip(self.networks, self._apart(state), strict=True)
         hidden, states = zip(*[one.follow(sample, own) for one, own in parts], strict=True)
         return torch.stack(hidden), _together(states)
 
     def sample(self, hidden: Tensor, options: Mapping[str, Any], draw: torch.Generator) -> Tensor:
         """Return the samples of a member drawn anew each time: that is their mean distribution."""
         chosen = int(torch.randint(len(self.members), (), generator=draw))
-        return self._networks()[chosen].sample(hidden[chosen], options, draw)
+        return self.networks[chosen].sample(hidden[chosen], options, draw)
 
     def _apart(self, state: State) -> list[State]:
         return [
@@ -241,7 +319,9 @@ class Ensemble(SequenceModel):
             for number in range(len(self.members))
         ]
 
-    def _networks(self) -> list[Network]:
+    @property
+    def networks(self) -> list[Network]:
+        """Its members."""
         return list(self.members)  # type: ignore[arg-type]
 
 

@@ -25,6 +25,22 @@ class Kind(NamedTuple):
     output: Literal["aligned", "entity", "sequence"]
 
 
+class Attended(NamedTuple):
+    """What a step gives and what of the input it looked at, U steps of R rows.
+
+    hidden   (R, U, H)
+    weights  (R, U, S), shares of the input's S places; 0 past its length
+    state    after each row's last step
+    gate     (R, U), the log-odds of writing of one's own against copying what was looked at; None
+             where nothing is copied
+    """
+
+    hidden: Tensor
+    weights: Tensor
+    state: State
+    gate: Tensor | None = None
+
+
 class Architecture(nn.Module, ABC):
     """A network over time; `kind` says what goes in and out, `output_size` is H.
 
@@ -55,6 +71,11 @@ class Architecture(nn.Module, ABC):
         """Say whether no output depends on a later input; asked before any data is read."""
         return True
 
+    @staticmethod
+    def is_attentive(config: Any) -> bool:
+        """Say whether each step looks at the places of an input, as `attend` tells."""
+        return False
+
     @abstractmethod
     def forward(
         self,
@@ -80,6 +101,19 @@ class Architecture(nn.Module, ABC):
         self, features_t: Float[Tensor, "B I"], state: State
     ) -> tuple[Float[Tensor, "B H"], State]:
         """Return the hidden features of one step and the state after it (causal ones only)."""
+
+    def attend(
+        self,
+        features: Float[Tensor, "R U I"],
+        lengths: Int[Tensor, "R"] | None = None,
+        state: State | None = None,
+    ) -> Attended:
+        """Return what `forward` does with what was looked at (attentive ones only)."""
+        raise NotImplementedError(f"{type(self).__name__} looks at nothing")
+
+    def coverage(self, state: State) -> Float[Tensor, "R S"]:
+        """Return how much each place was looked at so far, 1 past the input's end."""
+        raise NotImplementedError(f"{type(self).__name__} looks at nothing")
 
     def reorder(self, state: State, rows: Int[Tensor, "R"]) -> State:
         """Return the state of the chosen rows, in their order (a beam keeps, copies, drops)."""

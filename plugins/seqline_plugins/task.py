@@ -51,6 +51,8 @@ class SearchTokens:
     start: int
     end: int
     never: tuple[int, ...] = ()
+    unknown: int | None = None
+    """What stands for all that the vocabulary lacks; written only where it is replaced after."""
 
 
 class Source(ABC):
@@ -122,6 +124,22 @@ class Encoding(ABC):
         All of them unless a task leaves some out (because they are too long).
         """
         return examples, []
+
+    def store(
+        self, examples: Sequence[Example], folder: Path, *, training: bool
+    ) -> tuple[EncodedSplit, list[str]]:
+        """Write a split in numbers; return it, and what a person should know.
+
+        `training` ones are those that `select` chooses. A task whose data may be larger than
+        memory reads `examples` from the first to the last and writes as it reads.
+        """
+        said: list[str] = []
+        if training:
+            examples, said = self.select(examples)
+        encoded = self.encode(examples)
+        folder.mkdir(exist_ok=True)
+        encoded.save(folder)
+        return encoded, said
 
     @property
     def search_tokens(self) -> SearchTokens:
@@ -211,6 +229,16 @@ class Inputs(nn.Module, ABC):
         """Return the features of what stands before each step of the output, and its steps."""
         raise NotImplementedError(f"{type(self).__name__} gives no features of the output")
 
+    def mixed(self, batch: Batch, predicted: Tensor, share: float) -> Batch:
+        """Return a batch in which what stands before each step is, in a share of the steps, what
+        the model itself would have written there (scheduled sampling, Bengio et al. 2015).
+        """
+        raise NotImplementedError(f"{type(self).__name__} mixes nothing into the output")
+
+    def with_output(self, batch: Batch, tokens: Tensor) -> Batch:
+        """Return a batch whose output is what was written, (B, U), filled up with ends."""
+        raise NotImplementedError(f"{type(self).__name__} takes no output that was written")
+
     def feedback(self, sample: Tensor) -> Tensor:
         """Return the features of what was written last, (R, …) → (R, fed_size)."""
         raise NotImplementedError(f"{type(self).__name__} feeds nothing back")
@@ -219,8 +247,11 @@ class Inputs(nn.Module, ABC):
 class Head(nn.Module, ABC):
     """A task's trainable end: hidden (B, T, H) → a distribution, with its loss.
 
-    `loss` is the configuration's section of that name.
+    `loss` is the configuration's section of that name. A head that `reads_attention` is given
+    `Attended` instead of hidden features where the architecture is attentive.
     """
+
+    reads_attention: ClassVar[bool] = False
 
     def __init__(
         self, config: Any, encoding: Any, input_size: int, loss: Mapping[str, Any]
@@ -255,8 +286,15 @@ class Head(nn.Module, ABC):
         """
         raise NotImplementedError(f"{type(self).__name__} gives no probabilities of classes")
 
-    def log_probabilities(self, hidden: Tensor) -> Tensor:
-        """Return the logarithm of the probability of every class, (*B, C): what a search adds."""
+    def remember(self, batch: Batch) -> dict[str, Tensor]:
+        """Return what of the input each step of a search needs, a row an input; nothing mostly."""
+        return {}
+
+    def log_probabilities(self, hidden: Any, memory: Mapping[str, Tensor] | None = None) -> Tensor:
+        """Return the logarithm of the probability of every class, (*B, C): what a search adds.
+
+        `memory` is what `remember` gave, as many rows as there are inputs.
+        """
         return self.probabilities(hidden).log()
 
     def sample(
@@ -295,6 +333,22 @@ class Metrics(ABC):
     def pictures(self, folder: Path) -> list[Path]:
         """Draw what a person should see (a confusion matrix) and return the files."""
         return []
+
+    @classmethod
+    def statistics(
+        cls, name: str, examples: Sequence[Example], answers: Sequence[Sequence[Any]]
+    ) -> list[list[float]] | None:
+        """Return of each example numbers whose sums `figure` makes into the metric of that name.
+
+        The answers are as `Task.decode` gave them. None for a metric that is not made so; the
+        others can be compared by bootstrap.
+        """
+        return None
+
+    @classmethod
+    def figure(cls, name: str, sums: Sequence[float]) -> float:
+        """Return the metric that the sums of `statistics` over a split make."""
+        raise NotImplementedError(f"{cls.__name__} makes no '{name}' of sums")
 
     def tables(self) -> dict[str, list[dict[str, Any]]]:
         """Return longer results by name, each a list of rows (a score per tag)."""
@@ -369,6 +423,35 @@ class Task(ABC):
         """
         rows = zip(predicted.tolist(), batch["lengths"].tolist(), strict=True)
         return [row[:length] for row, length in rows]
+
+    def answer(
+        self, encoding: Any, predicted: Tensor, batch: Batch, examples: Sequence[Example]
+    ) -> list[list[Any]]:
+        """Return what `decode` does, for a task that also looks at the examples as they were read.
+
+        So it can say what its vocabulary cannot, see `SearchTokens.unknown`.
+        """
+        return self.decode(encoding, predicted, batch)
+
+    def parts(self, example: Example) -> list[Example]:
+        """Return the parts of an example that `decode.split_sentences` predicts by themselves."""
+        return [example]
+
+    @staticmethod
+    def refusal(config: Any, architecture: Any) -> str | None:
+        """Return why the options of an architecture do not fit the task's, if they do not."""
+        return None
+
+    def draw_attention(
+        self,
+        encoding: Any,
+        example: Example,
+        written: Sequence[int],
+        weights: Float[Tensor, "U S"],
+        path: Path,
+    ) -> None:
+        """Draw what each step of what was written looked at into a PNG file (attentive models)."""
+        return
 
     def samples(self, examples: Sequence[Example], predicted: Sequence[Sequence[Any]]) -> list[str]:
         """Return a few examples as a person would want to see them, mistakes marked.

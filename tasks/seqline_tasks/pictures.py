@@ -47,6 +47,51 @@ def draw_confusion(counts: Tensor, names: Sequence[str], path: Path) -> None:
     figure.savefig(path, dpi=130)
 
 
+def draw_attention(
+    weights: Tensor, source: Sequence[str], written: Sequence[str], path: Path
+) -> None:
+    """Draw what each step of what was written (rows) looked at of the source (columns)."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    width, height = max(3.0, 0.24 * len(source) + 1.6), max(2.4, 0.24 * len(written) + 1.4)
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.imshow(weights.double().numpy(), cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    axes.set_xticks(range(len(source)), [_plain(one) for one in source], rotation=90, fontsize=8)
+    axes.set_yticks(range(len(written)), [_plain(one) for one in written], fontsize=8)
+    axes.xaxis.tick_top()
+    figure.savefig(path, dpi=110)
+
+
+def draw_bars(
+    names: Sequence[str],
+    values: Sequence[float],
+    counts: Sequence[int],
+    labels: tuple[str, str],
+    path: Path,
+) -> None:
+    """Draw a bar a group, the number of its members above it; `labels` are of both axes."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(max(4.0, 0.7 * len(names) + 1), 3.4), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    bars = axes.bar(range(len(names)), values, color="#1f6feb")
+    axes.bar_label(bars, [f"{count:,}" for count in counts], fontsize=8, color="#57606a")
+    axes.set_xticks(range(len(names)), names)
+    axes.set_xlabel(labels[0])
+    axes.set_ylabel(labels[1])
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=130)
+
+
+def _plain(text: str) -> str:
+    return text.replace("$", r"\$")  # matplotlib reads formulas between two of them
+
+
 def draw_curve(
     xs: Sequence[float],
     curves: Mapping[str, Sequence[float]],

@@ -15,6 +15,8 @@ TOKENS = SearchTokens(START, END, never=(START,))
 OPTIONS = {
     "beam": 1,
     "length_penalty": 0.0,
+    "coverage_penalty": 0.0,
+    "replace_unknown": False,
     "n_best": 1,
     "min_length": 0,
     "max_length": None,

@@ -125,7 +125,7 @@ def test_how_sentences_are_written_retrains_nothing(run: Run) -> None:
 
 
 def test_tied_vectors_are_one_weight_also_after_a_checkpoint(run: Run, tmp_path: Path) -> None:
-    from seqline_tasks.translation.encoding import PairEncoding
+    from seqline_tasks.text_to_text.encoding import PairEncoding
 
     encoding = PairEncoding.load(run.prepared.folder / "encoding")
     model: Any = build_model(run.config, encoding)

@@ -68,17 +68,28 @@ def test_pairs_with_an_empty_side_are_left_out_and_counted(tmp_path: Path) -> No
     source = PairSource(Config())
     data = data_of(tmp_path, train="a\tb\n\tc\nd\t\ne\tf\n", test="g\th\n")
     splits = source.read(data)
-    assert splits["train"] + splits["validation"] == [
+    assert [*splits["train"], *splits["validation"]] == [
         {"source": "a", "target": "b"},
         {"source": "e", "target": "f"},
     ]
     assert "2 pairs of data.train have an empty side" in source.warnings(splits)[0]
 
 
+def test_pairs_of_files_are_read_as_they_are_asked_for(tmp_path: Path) -> None:
+    lines = "".join(f"a{n}\tb{n}\n" if n % 3 else f"\tb{n}\n" for n in range(90))
+    splits = PairSource(Config()).read(data_of(tmp_path, train=lines, test="c\td\n"))
+    train, validation = splits["train"], splits["validation"]
+    assert not isinstance(train, list) and (len(train), len(validation)) == (54, 6)
+    numbers = [int(pair["source"][1:]) for pair in (*train, *validation)]
+    assert numbers == [n for n in range(90) if n % 3]
+    assert train[2] == {"source": "a4", "target": "b4"} == list(train)[2]
+    assert [pair["source"] for pair in train[-2:]] == ["a79", "a80"]
+
+
 def test_the_direction_can_be_turned_round(tmp_path: Path) -> None:
     data = data_of(tmp_path, train="a\tb\nc\td\n", test="e\tf\n")
     splits = PairSource(Config(reverse=True)).read(data)
-    assert splits["test"] == [{"source": "f", "target": "e"}]
+    assert list(splits["test"]) == [{"source": "f", "target": "e"}]
 
 
 def test_copying_the_source_is_the_baseline(tmp_path: Path) -> None:

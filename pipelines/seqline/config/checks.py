@@ -34,6 +34,7 @@ def refuse_contradictions(config: Tree) -> None:
     architecture, options = made("architecture", config["architecture"], "architecture")
     _check_kind(config, task, architecture)
     _check_metric(config, task)
+    _check_attention(config, task, task_options, (architecture, options))
     _check_online(config, task, task_options, (architecture, options))
     _check_trainer(config["trainer"])
     _check_kernel(config)
@@ -77,6 +78,29 @@ def _check_metric(config: Tree, task: Any) -> None:
     else:
         return
     raise UserError(f"metrics.primary: {why} Its metrics: {', '.join(metrics)}.")
+
+
+def _check_attention(config: Tree, task: Any, task_options: Any, parts: tuple[Any, Any]) -> None:
+    """Refuse what needs a look at the input where there is none, and what the task refuses."""
+    architecture, options = parts
+    refusal = task.refusal(task_options, options)
+    if refusal is not None:
+        raise UserError(refusal)
+    if architecture.is_attentive(options):
+        return
+    asked = {
+        "decode.coverage_penalty": config["decode"]["coverage_penalty"],
+        "decode.replace_unknown": config["decode"]["replace_unknown"],
+        "loss.coverage": config["loss"]["coverage"],
+    }
+    for key, value in asked.items():
+        if value:
+            name = config["architecture"]["name"]
+            raise UserError(
+                f"{key}: found {spelled(value)}, but architecture={name} as it is set looks at "
+                "nothing; choose one with attention, architecture=encoder_decoder "
+                "architecture.attention=general."
+            )
 
 
 def _check_online(config: Tree, task: Any, task_options: Any, parts: tuple[Any, Any]) -> None:

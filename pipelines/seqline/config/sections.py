@@ -69,6 +69,15 @@ class Loss:
         "what an update's summed loss is divided by",
         choices=("tokens", "sequences", "none"),
     )
+    coverage: float = option(
+        0.0, "weight of Σ min(attention, attention before): against looking twice", low=0
+    )
+    scheduled_sampling: float = option(
+        0.0,
+        "share of the target's steps that at the end of training read what the model wrote",
+        low=0,
+        high=1,
+    )
     backward: str = option(
         "batch",
         "the loss is propagated back of each step by itself, of each sequence, or of the batch at "
@@ -84,6 +93,15 @@ class Decode:
     beam: int = option(5, "sentences kept at each step; 1 is greedy", low=1)
     length_penalty: float = option(
         1.0, "a in log p / ((5 + length) / 6)^a, by which sentences are compared", low=0
+    )
+    coverage_penalty: float = option(
+        0.0, "b in + b Σ log min(attention to a place, 1): against places left out", low=0
+    )
+    replace_unknown: bool = option(
+        False, "write for what the vocabulary lacks the piece of the source looked at most"
+    )
+    split_sentences: bool = option(
+        False, "predict: cut each line into sentences, write each by itself, join them again"
     )
     n_best: int = option(1, "sentences written for each input, the best first", low=1)
     min_length: int = option(0, "fewest tokens, the end not counted", low=0)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from seqline.decoding.filters import NEVER, forbid, likeliest
-from seqline.decoding.search import Writer, Written, length_penalty
+from seqline.decoding.search import Writer, Written, coverage_bonus, length_penalty
 from seqline_plugins.architecture import State
 from seqline_plugins.task import SearchTokens
 
@@ -27,8 +27,8 @@ def beam_search(
     """Return the N sentences of the highest score found for each input.
 
     An input is done when no beginning that is left can beat its N-th sentence any more: the
-    summed log-probability only falls, and is divided by the penalty of the limit at most. There is
-    one beginning at first, and never more than there are.
+    summed log-probability only falls, is divided by the penalty of the limit at most, and coverage
+    takes away from it. There is one beginning at first, and never more than there are.
     """
     B, K, device = len(limits), max(options["beam"], options["n_best"]), limits.device
     finished = _Finished(B, options["n_best"], int(limits.max()) + 1, tokens.end, device)
@@ -49,7 +49,11 @@ def beam_search(
         ended = token == tokens.end
         penalty = length_penalty(torch.tensor(step + 1), options["length_penalty"])
         among = torch.arange(top.shape[1], device=device) < K  # an end that is less likely waits
-        finished.add(going, (top / penalty).masked_fill(~(ended & among), NEVER), origin, written)
+        values = top / penalty
+        if options["coverage_penalty"] and bool(ended.any()):
+            bonus = coverage_bonus(writer.coverage(state), options["coverage_penalty"])
+            values = values + bonus[origin]
+        finished.add(going, values.masked_fill(~(ended & among), NEVER), origin, written)
         open_top = top.masked_fill(ended, NEVER)
         summed, chosen = open_top.topk(min(K, top.shape[1]), dim=1)
         rows, last = origin.gather(1, chosen), token.gather(1, chosen)

@@ -30,6 +30,8 @@ def forbid(
     count, end = written.shape[1], tokens.end
     for token in tokens.never:
         scores[:, token] = NEVER
+    if tokens.unknown is not None and not options["replace_unknown"]:
+        scores[:, tokens.unknown] = NEVER
     if count < options["min_length"]:
         scores[:, end] = torch.where(limits > count, NEVER, scores[:, end])
     size = options["no_repeat_ngram"]

@@ -33,12 +33,19 @@ class Writer(Protocol):
         same for all rows of an input need be there only once for each.
         """
 
+    def coverage(self, state: State) -> Tensor:
+        """Return how much each place of the input was looked at so far, (R, S), 1 past its end.
+
+        Asked only where `coverage_penalty` is not 0.
+        """
+
 
 @dataclass(frozen=True)
 class Written:
     """tokens (B, N, L), each row filled up with the end after its end; scores (B, N), best first.
 
-    A score is the summed log-probability, by the length penalty where there was a search.
+    A score is the summed log-probability; where there was a search, divided by the length penalty,
+    and less the coverage penalty.
     """
 
     tokens: Tensor
@@ -68,6 +75,8 @@ def write(
 GREEDY = {
     "beam": 1,
     "length_penalty": 0.0,
+    "coverage_penalty": 0.0,
+    "replace_unknown": False,
     "n_best": 1,
     "min_length": 0,
     "max_length": None,
@@ -82,6 +91,16 @@ def limits_of(lengths: Tensor, most: int | None) -> Tensor:
     if most is None:
         return 2 * lengths + 10
     return torch.full_like(lengths, most)
+
+
+def coverage_bonus(covered: Tensor, strength: float) -> Tensor:
+    """Return b Σ_s log min(Σ_t a_ts, 1), at most 0: for places hardly looked at (Wu et al. 2016).
+
+    `covered` (R, S) is the sum over the steps. The places are added in order, so that more of them
+    past the end change no bit.
+    """
+    each = covered.double().clamp(1e-12, 1.0).log()
+    return strength * each.cumsum(dim=1)[:, -1]
 
 
 def length_penalty(length: Tensor, strength: float) -> Tensor:

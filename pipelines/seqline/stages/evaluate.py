@@ -17,7 +17,11 @@ from seqline.stages.prepare import raw_examples
 from seqline.stages.train import machine, make_accelerator, primary_metric, use_threads
 from seqline.training.inference import Search, add_answers, answers
 from seqline.training.serving import keep_to
+from seqline.training.showing import Show
 from seqline_plugins.build import build_task
+
+SHOWN = 6
+"""Test examples whose attention is drawn."""
 
 
 def evaluate(
@@ -55,7 +59,8 @@ def evaluate(
             add_answers(metrics, found, () if running else examples)
             if running:
                 continue
-            decoded = task.decode(encoding, found.predicted, found.batch)
+            own = [examples[row] for row in found.rows]
+            decoded = task.answer(encoding, found.predicted, found.batch, own)
             for row, answer in zip(found.rows, decoded, strict=True):
                 said[row] = answer
         primary = primary_metric(task, config)
@@ -83,6 +88,9 @@ def evaluate(
         samples = task.samples(examples, said)
         write_json(folder / "samples.json", samples)
         (folder / "samples.md").write_text("\n\n".join(samples) + "\n", encoding="utf-8")
+        if search is not None:
+            show = Show(task, encoding, split, examples, search)
+            show(model, folder / "pictures" / "samples", count=SHOWN)
         (folder / "tables").mkdir()
         for name, rows_of_table in metrics.tables().items():
             write_json(folder / "tables" / f"{name}.json", rows_of_table)

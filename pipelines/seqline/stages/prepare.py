@@ -40,15 +40,14 @@ def prepare(config: Mapping[str, Any], workspace: Workspace) -> StageResult:
     def make(folder: Path) -> None:
         splits = dict(source.read(data))
         encoding = task.encoding.build(splits["train"], task.config)
-        splits["train"], said = encoding.select(splits["train"])
+        said: list[str] = []
         (folder / "encoding").mkdir()
         encoding.save(folder / "encoding")
         sizes = {}
         for name, examples in splits.items():
-            encoded = encoding.encode(examples)
-            (folder / name).mkdir()
-            encoded.save(folder / name)
-            sizes[name] = {"examples": len(examples), "tokens": encoded.tokens}
+            encoded, more = encoding.store(examples, folder / name, training=name == "train")
+            said += more
+            sizes[name] = {"examples": len(encoded.lengths), "tokens": encoded.tokens}
             if name in SCORED:
                 running = encoded.streams(1) is not None
                 write_json(folder / f"{name}.json", list(examples[:1] if running else examples))

@@ -25,6 +25,7 @@ from seqline.summary import render, summarize
 from seqline.training.inference import Search
 from seqline.training.loop import Training, Watchers
 from seqline.training.serving import kernels_of
+from seqline.training.showing import Show
 from seqline_plugins.build import build_task
 from seqline_plugins.discovery import load
 from seqline_plugins.task import Metric, Task
@@ -65,6 +66,9 @@ def train(
         (folder / "model.txt").write_text(text, encoding="utf-8")
         workspace.reporter.say(text.rstrip())
         primary = primary_metric(task, config)
+        examples = raw_examples(prepared.folder, "validation")
+        search = Search(GREEDY, encoding.search_tokens) if task.decodes else None
+        parts = (task, encoding, splits["validation"], examples)
         training = Training(
             model,
             splits,
@@ -73,13 +77,16 @@ def train(
             primary=primary,
             accelerator=accelerator,
             watchers=watchers,
-            validation=raw_examples(prepared.folder, "validation"),
+            validation=examples,
             loss=config["loss"],
-            search=Search(GREEDY, encoding.search_tokens) if task.decodes else None,
+            search=search,
+            show=Show(*parts, search) if search is not None else None,
         )
         training.resume()
         at = training.run()
         save_file(training.best, folder / "weights.safetensors")
+        if watchers.shown.is_dir():
+            shutil.copytree(watchers.shown, folder / "validations")
         with (folder / "history.jsonl").open("w", encoding="utf-8") as stream:
             stream.writelines(json.dumps(asdict(point)) + "\n" for point in at.history)
         summary = {

@@ -154,6 +154,10 @@ class TrackedRun:
             partial.replace(picture)
         self.client.log_artifact(self.run_id, str(picture), "pictures")
         self.client.log_artifact(self.run_id, str(trained.folder / "model.txt"))
+        if (trained.folder / "validations").is_dir():
+            self.client.log_artifacts(
+                self.run_id, str(trained.folder / "validations"), "validations"
+            )
 
     def log_results(self, evaluated: StageResult) -> None:
         """Log the figures on the test split beside the baseline, pictures, tables, samples."""

@@ -9,14 +9,41 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
+import numpy.typing as npt
 
 from seqline_plugins.task import Batch, EncodedSplit
 
+Rows = npt.NDArray[np.int64]
 POOL = 64
 """Batches that are sorted by length together: enough for little padding, few enough for chance."""
+
+
+class Batches(Sequence[list[int]]):
+    """The rows of each batch; held as parts of one array, a few bytes a row."""
+
+    def __init__(self, parts: Sequence[Rows]) -> None:
+        self._parts = parts
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+    @overload
+    def __getitem__(self, index: int) -> list[int]: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[list[int]]: ...
+    def __getitem__(self, index: int | slice) -> list[int] | list[list[int]]:
+        if isinstance(index, slice):
+            return [part.tolist() for part in self._parts[index]]
+        found: list[int] = self._parts[index].tolist()
+        return found
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 @dataclass(frozen=True)
@@ -65,14 +92,35 @@ class Windows(Sequence[Portion]):
         return Portion(self.rows, start, min(start + self.steps, self.length))
 
 
+class Whole(Sequence[Portion]):
+    """Batches of whole rows; each is made when asked for, so that none is kept."""
+
+    def __init__(self, batches: Sequence[Sequence[int]]) -> None:
+        self.batches = batches
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    @overload
+    def __getitem__(self, place: int) -> Portion: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Portion]: ...
+    def __getitem__(self, place: int | slice) -> Portion | list[Portion]:
+        if isinstance(place, slice):
+            return [Portion(rows) for rows in self.batches[place]]
+        return Portion(self.batches[place])
+
+
 def cut_in_time(
     batches: Sequence[Sequence[int]], lengths: Sequence[int], steps: int | None
-) -> list[Portion]:
+) -> Sequence[Portion]:
     """Return batches of whole rows as portions of `steps` steps, or whole if there are no more."""
+    if steps is None:
+        return Whole(batches)
     portions = []
     for rows in batches:
         longest = max(int(lengths[row]) for row in rows)
-        if steps is None or longest <= steps:
+        if longest <= steps:
             portions.append(Portion(rows))
             continue
         starts = range(0, longest, steps)
@@ -87,7 +135,7 @@ def training_batches(
     batch_tokens: int | None,
     seed: int,
     epoch: int,
-) -> list[list[int]]:
+) -> Batches:
     """Return the batches of one epoch, the same for the same seed and epoch.
 
     Rows are shuffled, sorted by length within pools of batches, cut and shuffled again, so that
@@ -99,34 +147,31 @@ def training_batches(
     order = draw.permutation(len(sizes))
     rows_at_once = batch_size or max(1, int(batch_tokens or 1) // max(1, int(sizes.mean())))
     pool = POOL * rows_at_once
-    batches: list[list[int]] = []
+    batches: list[Rows] = []
     for start in range(0, len(order), pool):
         rows = order[start : start + pool]
         rows = rows[np.argsort(sizes[rows], kind="stable")]
         batches += _cut(rows, sizes, batch_size, batch_tokens)
-    return [batches[index] for index in draw.permutation(len(batches))]
+    return Batches([batches[index] for index in draw.permutation(len(batches))])
 
 
-def ordered_batches(lengths: Sequence[int], tokens: int) -> list[list[int]]:
+def ordered_batches(lengths: Sequence[int], tokens: int) -> Batches:
     """Return batches of all rows for prediction, the longest first, `tokens` at most in each."""
     sizes = np.asarray(lengths)
     longest_first = np.argsort(-sizes, kind="stable")
-    return _cut(longest_first, sizes, None, tokens)
+    return Batches(_cut(longest_first, sizes, None, tokens))
 
 
 def _cut(
-    rows: np.ndarray, sizes: np.ndarray, batch_size: int | None, batch_tokens: int | None
-) -> list[list[int]]:
+    rows: Rows, sizes: npt.NDArray[Any], batch_size: int | None, batch_tokens: int | None
+) -> list[Rows]:
     if batch_size is not None:
-        return [rows[at : at + batch_size].tolist() for at in range(0, len(rows), batch_size)]
-    batches: list[list[int]] = []
-    current: list[int] = []
-    longest = 0
-    for row in rows.tolist():
-        wider = max(longest, int(sizes[row]), 1)
-        if current and wider * (len(current) + 1) > int(batch_tokens or 1):
-            batches.append(current)
-            current, wider = [], max(int(sizes[row]), 1)
-        current.append(row)
-        longest = wider
-    return [*batches, current] if current else batches
+        return [rows[at : at + batch_size] for at in range(0, len(rows), batch_size)]
+    most, batches = int(batch_tokens or 1), []
+    start = longest = 0
+    for at, size in enumerate(np.maximum(sizes[rows], 1).tolist()):
+        longest = max(longest, size)
+        if at > start and longest * (at - start + 1) > most:
+            batches.append(rows[start:at])
+            start, longest = at, size
+    return [*batches, rows[start:]] if start < len(rows) else batches

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from seqline.decoding import write
+from seqline.decoding.unknowns import replace_unknown
 from seqline.model import SequenceModel
 from seqline.training.batches import Portion, Windows, ordered_batches
 from seqline_plugins.architecture import State
@@ -42,13 +43,15 @@ class Search:
 class Answers:
     """What a model says of some rows of a split: the most probable outputs, (B, T).
 
-    `loss` is the summed loss and the number of targets, where it was asked for.
+    `others` are the next best ones where a search was asked for more, best first. `loss` is the
+    summed loss and the number of targets, where it was asked for.
     """
 
     rows: Sequence[int]
     batch: Batch
     predicted: Tensor
     loss: tuple[float, int] | None = None
+    others: Sequence[Tensor] = ()
 
 
 def is_walked(model: SequenceModel, split: EncodedSplit) -> bool:
@@ -82,7 +85,7 @@ def answers(
             hidden = None
             if with_loss or search is None:
                 hidden, state = model(batch, state if portion.goes_on else None)
-            loss = None
+            loss, others = None, []
             if with_loss and hidden is not None:
                 summed, count = model.loss(hidden, batch)
                 loss = (float(summed), int(count))
@@ -92,8 +95,13 @@ def answers(
             else:
                 begun = model.begin(batch)
                 written = write(model, *begun, search.tokens, search.options)
-                predicted = written.tokens[:, 0]
-        yield Answers(portion.rows, batch, predicted, loss)
+                predicted, *others = written.tokens.unbind(dim=1)
+                if search.options["replace_unknown"]:
+                    given = (model, batch)
+                    predicted, *others = (
+                        replace_unknown(*given, one, search.tokens) for one in (predicted, *others)
+                    )
+        yield Answers(portion.rows, batch, predicted, loss, others)
 
 
 def _reading(model: SequenceModel, split: EncodedSplit) -> tuple[EncodedSplit, Iterable[Portion]]:

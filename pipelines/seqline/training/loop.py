@@ -32,6 +32,7 @@ from seqline.training.memory import PIECES, out_of_memory, pieces_of
 from seqline.training.optimizer import learning_rate, make_optimizer
 from seqline.training.progress import Progress
 from seqline.training.serving import keep_to, kernels_of, other_kernels
+from seqline.training.showing import Show
 from seqline_plugins.architecture import State
 from seqline_plugins.errors import UserError
 from seqline_plugins.task import Batch, EncodedSplit, Example, Metric, Metrics
@@ -53,6 +54,11 @@ class Watchers:
     on_metrics: OnMetrics | None = None
     time_of: Callable[[int, Iterable[str]], int | None] | None = None
 
+    @property
+    def shown(self) -> Path:
+        """Where samples of validations wait for the end of the training."""
+        return self.checkpoints / "shown"
+
 
 class Training:
     """One training of a model; `run` goes on from wherever it stands."""
@@ -69,10 +75,12 @@ class Training:
         watchers: Watchers,
         validation: Sequence[Example] = (),
         search: Search | None = None,
+        show: Show | None = None,
         loss: Mapping[str, Any] | None = None,
     ) -> None:
-        self.loss = {"normalize": "tokens", "backward": "batch", **(loss or {})}
-        self.validation, self.search = validation, search
+        usual = {"normalize": "tokens", "backward": "batch", "scheduled_sampling": 0.0}
+        self.loss = {**usual, **(loss or {})}
+        self.validation, self.search, self.show = validation, search, show
         self.splits, self.trainer, self.watchers = splits, trainer, watchers
         self.metrics, self.primary = metrics, primary
         self.accelerator, self.device = accelerator, accelerator.device
@@ -188,6 +196,9 @@ class Training:
     def _gradient(self, portions: Sequence[Portion]) -> tuple[float, int, int]:
         """Set the gradient of one update; return the summed loss, the targets, the tokens."""
         self.forward.train()
+        done = self.at.share_done(self.trainer, len(self.batches))
+        for network in self.model.networks:
+            network.own_share = self.loss["scheduled_sampling"] * done
         pieces = [pieces_of(range(len(one.rows)), self.at.pieces) for one in portions]
         group = [
             [portion.batch(self.read, places) for places in parts]
@@ -287,6 +298,9 @@ class Training:
             self.at.best_score, self.at.best_is_average = value, averaged
             self.at.best_step, self.at.best_epoch = self.at.step, epochs
         self.at.validated_at, self.at.validation = epochs, value
+        if self.show is not None:
+            assert isinstance(model, SequenceModel)
+            self.show(model, self.watchers.shown / f"step-{self.at.step:06d}")
         self.at.seconds += time.perf_counter() - started
         self._record({"validation/loss": scores.loss, f"validation/{name}": value})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,37 @@ def read_pairs(given: Any, key: str) -> list[Pair]:
     Spaces at the ends of a line are no text; a line may be empty. Raises `UserError` for files of
     different numbers of lines, one file on both sides, a side without text, a line without a tab.
     """
-    pairs = _of_two(given, key) if isinstance(given, list) else _of_one(given, key)
-    for side, name in enumerate(("source", "target")):
-        if not any(pair[side] for pair in pairs):
+    check_pairs(given, key)
+    return list(each_pair(given, key))
+
+
+def check_pairs(given: Any, key: str) -> int:
+    """Return how many pairs with text on both sides there are; raises as `read_pairs` does."""
+    texts, whole = [False, False], 0
+    if isinstance(given, list):
+        source, target = _sides(given, key)
+        counts = [sum(1 for _ in _lines(paths)) for paths in (source, target)]
+        if counts[0] != counts[1]:
+            raise UserError(
+                f"{key}: {_names(source)} has {counts[0]:,} lines and {_names(target)} has "
+                f"{counts[1]:,}; line n of the one must be the translation of line n of the other."
+            )
+    for pair in each_pair(given, key):
+        texts = [seen or bool(side) for seen, side in zip(texts, pair, strict=True)]
+        whole += bool(pair[0] and pair[1])
+    for has_text, name in zip(texts, ("source", "target"), strict=True):
+        if not has_text:
             raise UserError(f"{key}={_spelled(given)}: every line of the {name} is empty.")
-    return pairs
+    return whole
+
+
+def each_pair(given: Any, key: str) -> Iterator[Pair]:
+    """Yield the pairs that `check_pairs` has found in order, one after the other."""
+    if isinstance(given, list):
+        source, target = _sides(given, key)
+        yield from zip(_lines(source), _lines(target), strict=False)
+    else:
+        yield from _of_one(given, key)
 
 
 def digests_of_pairs(given: Any, key: str) -> list[str]:
@@ -30,18 +57,12 @@ def digests_of_pairs(given: Any, key: str) -> list[str]:
     return [digest_of(path) for one in patterns for path in matching_files(one, key)]
 
 
-def _of_two(given: list[Any], key: str) -> list[Pair]:
+def _sides(given: list[Any], key: str) -> tuple[list[Path], list[Path]]:
     source, target = (matching_files(one, key) for one in _both(given, key))
     shared = {path.resolve() for path in source} & {path.resolve() for path in target}
     if shared:
         raise UserError(f"{key}: {shared.pop()} is both the source and the target.")
-    sides = [_lines(source), _lines(target)]
-    if len(sides[0]) != len(sides[1]):
-        raise UserError(
-            f"{key}: {_names(source)} has {len(sides[0]):,} lines and {_names(target)} has "
-            f"{len(sides[1]):,}; line n of the one must be the translation of line n of the other."
-        )
-    return list(zip(*sides, strict=True))
+    return source, target
 
 
 def _both(given: list[Any], key: str) -> list[Any]:
@@ -53,8 +74,7 @@ def _both(given: list[Any], key: str) -> list[Any]:
     return given
 
 
-def _of_one(given: str, key: str) -> list[Pair]:
-    pairs = []
+def _of_one(given: str, key: str) -> Iterator[Pair]:
     for path in matching_files(given, key):
         for number, line in read_lines(path):
             parts = line.split("\t")
@@ -63,12 +83,11 @@ def _of_one(given: str, key: str) -> list[Pair]:
                     f"{path}, line {number}: found no tab, expected SOURCE, a tab, TARGET. Two "
                     f"files are given as {key}=[SOURCE,TARGET]."
                 )
-            pairs.append((parts[0].strip(), parts[1].strip()))
-    return pairs
+            yield parts[0].strip(), parts[1].strip()
 
 
-def _lines(paths: list[Path]) -> list[str]:
-    return [line.strip() for path in paths for _, line in read_lines(path)]
+def _lines(paths: list[Path]) -> Iterator[str]:
+    return (line.strip() for path in paths for _, line in read_lines(path))
 
 
 def _names(paths: list[Path]) -> str:

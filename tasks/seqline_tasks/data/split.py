@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from seqline_plugins.errors import UserError
 
 Row = TypeVar("Row")
+Rows = TypeVar("Rows", bound=Sequence[Any])
 SPLITS = ("train", "validation", "test")
 DEFAULT = (0.8, 0.1, 0.1)
 
@@ -32,7 +33,7 @@ def deal(
     return dealt
 
 
-def hold_out(splits: Mapping[str, list[Row]], what: str) -> dict[str, list[Row]]:
+def hold_out(splits: Mapping[str, Rows], what: str) -> dict[str, Rows]:
     """Return the three splits; the last tenth of training is validation where there is none.
 
     Raises `UserError` where there is one `what` (a sentence, a pair) alone.
@@ -43,7 +44,8 @@ def hold_out(splits: Mapping[str, list[Row]], what: str) -> dict[str, list[Row]]
         if len(train) < 2:
             raise UserError(f"data.train: one {what} cannot be split; give data.validation.")
         held = max(1, len(train) // 10)
-        found["train"], found["validation"] = train[:-held], train[-held:]
+        kept, taken = train[:-held], train[-held:]  # of the kind that was given
+        found |= {"train": cast(Rows, kept), "validation": cast(Rows, taken)}
     return {name: found[name] for name in SPLITS}
 
 

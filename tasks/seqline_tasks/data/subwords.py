@@ -17,6 +17,8 @@ from seqline_plugins.options import option
 
 PAD, UNKNOWN, START, END = range(4)
 SPECIAL = ("<pad>", "<unknown>", "<s>", "</s>")
+SPACE = "\u2581"
+"""Stands for the space before a word, as `tokenizers` has it."""
 KINDS = ("bpe", "unigram", "word", "character")
 USUAL = 8000
 """Subwords where no number is asked for, fewer where the text does not hold as many."""
@@ -85,6 +87,29 @@ class Subwords:
     def pieces(self, row: Iterable[int]) -> list[str]:
         """Return the pieces themselves, to be shown."""
         return [self.tokenizer.id_to_token(number) for number in row]
+
+    def piece(self, number: int) -> str:
+        """Return one piece itself."""
+        found: str = self.tokenizer.id_to_token(number)
+        return found
+
+    def parts_of(self, text: str) -> list[str]:
+        """Return the parts of a text that its pieces stand for, also the unknown ones.
+
+        One that begins a word has the mark of a space before it, as pieces have.
+        """
+        found = self.tokenizer.encode(text, add_special_tokens=False)
+        parts = []
+        for start, stop in found.offsets:
+            part = text[start:stop]
+            begins = start == 0 or text[start - 1].isspace() or part[:1].isspace()
+            parts.append((SPACE if begins else "") + part.strip())
+        return parts
+
+    def joined(self, pieces: Sequence[str]) -> str:
+        """Return the text that pieces make."""
+        text: str = self.tokenizer.decoder.decode(list(pieces))
+        return text.strip()
 
     def to_json(self) -> str:
         """Return all of it as JSON."""

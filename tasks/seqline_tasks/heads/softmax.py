@@ -62,6 +62,16 @@ class Softmax(nn.Module):
         )
         return losses.new_zeros(targets.shape).masked_scatter(scored, losses)
 
+    def step_parts(
+        self, hidden: Tensor, targets: Int[Tensor, "*B"]
+    ) -> tuple[Float[Tensor, "*B"], Float[Tensor, "*B"]]:
+        """Return −log p of every target, and −log p meant over all classes: smoothing's part."""
+        scores = self.scores(hidden)
+        scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
+        all_of_them = scores.logsumexp(dim=-1)
+        chosen = targets.clamp(0, self.classes - 1).unsqueeze(-1)
+        return all_of_them - scores.gather(-1, chosen).squeeze(-1), all_of_them - scores.mean(-1)
+
     def probabilities(self, hidden: Float[Tensor, "*B H"]) -> Float[Tensor, "*B C"]:
         """Return the distribution of every step."""
         scores = self.scores(hidden)

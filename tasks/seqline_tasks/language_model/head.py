@@ -44,7 +44,9 @@ class CharacterHead(Head):
         """Return the probability of each character."""
         return self.softmax.probabilities(hidden)
 
-    def log_probabilities(self, hidden: Float[Tensor, "*B H"]) -> Float[Tensor, "*B C"]:
+    def log_probabilities(
+        self, hidden: Tensor, memory: Mapping[str, Tensor] | None = None
+    ) -> Float[Tensor, "*B C"]:
         """Return the logarithm of the probability of each character."""
         return self.softmax.log_probabilities(hidden)
 

@@ -2,64 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
-
-from torch import Tensor
-
-from seqline_plugins.architecture import Kind
-from seqline_plugins.sources import DataSource
-from seqline_plugins.task import Batch, Example, Metric, Task
+from seqline_plugins.task import Metric
+from seqline_tasks.text_to_text import TextToText
 from seqline_tasks.translation.config import Config
-from seqline_tasks.translation.encoding import EncodedPairs, PairEncoding
-from seqline_tasks.translation.head import PieceHead
-from seqline_tasks.translation.inputs import PieceInputs
-from seqline_tasks.translation.samples import show_translations
 from seqline_tasks.translation.scoring import TranslationMetrics
 from seqline_tasks.translation.sources import PairSource
 
 __all__ = ["Translation"]
 
 
-class Translation(Task):
+class Translation(TextToText):
     """Translates line by line; scored with sacreBLEU on plain text, beside copying the source."""
 
     Config = Config
-    kinds = (Kind("sequence", "sequence"),)
     metrics = (
         Metric("bleu", needs_decoding=True),
         Metric("chrf", needs_decoding=True),
         Metric("perplexity", "lower"),
         Metric("length_ratio", needs_decoding=True),
+        Metric("copied", needs_decoding=True),
     )
     primary = "bleu"
-    decodes = True
 
     source = PairSource
-    encoding = PairEncoding
-    split = EncodedPairs
-    inputs = PieceInputs
-    head = PieceHead
     scoring = TranslationMetrics
-
-    def parse(self, lines: Iterable[str], place: str) -> list[Example]:
-        """Read plain text, a sentence a line; an empty line stays one."""
-        return [{"source": line.strip(), "target": ""} for line in lines]
-
-    def text_of(self, example: Example) -> str:
-        """Return the source."""
-        return str(example["source"])
-
-    def render(
-        self, examples: Sequence[Example], predicted: Sequence[Sequence[str]], data: DataSource
-    ) -> str:
-        """Return a translation a line."""
-        return "".join(f"{' '.join(answer)}\n" for answer in predicted)
-
-    def decode(self, encoding: Any, predicted: Tensor, batch: Batch) -> list[list[str]]:
-        """Return a list of one text a row."""
-        return [[text] for text in encoding.texts(predicted.tolist())]
-
-    def samples(self, examples: Sequence[Example], predicted: Sequence[Sequence[str]]) -> list[str]:
-        """Return a few translations beside source and reference."""
-        return show_translations(examples, predicted)

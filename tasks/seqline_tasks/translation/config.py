@@ -6,21 +6,7 @@ from dataclasses import dataclass, field
 
 from seqline_plugins.options import option
 from seqline_tasks.data.subwords import SubwordOptions
-
-TIED = ("none", "target", "all")
-
-
-@dataclass
-class Embedding:
-    """A vector a piece of text."""
-
-    size: int = option(256, "numbers in a piece's vector", low=1)
-    tied: str = option(
-        "none",
-        "vectors that are also the output's weights: none, the target's, or all with one "
-        "vocabulary (subwords.joint)",
-        choices=TIED,
-    )
+from seqline_tasks.text_to_text.config import TOO_LONG, Embedding, check_tied
 
 
 @dataclass
@@ -29,13 +15,14 @@ class Config:
 
     subwords: SubwordOptions = field(default_factory=SubwordOptions)
     embedding: Embedding = field(default_factory=Embedding)
-    max_length: int = option(
-        200, "training pairs with a side of more pieces are left out, and counted", low=1
+    max_length: int = option(200, "pieces of a side, more are too long", low=1)
+    too_long: str = option(
+        "leave_out",
+        "training pairs with a side that is too long are left out and counted; cut: sources are "
+        "cut, always; refuse: they are an error",
+        choices=TOO_LONG,
     )
     reverse: bool = option(False, "translate from the second text of each pair to the first")
 
     def __post_init__(self) -> None:
-        if self.embedding.tied == "all" and not self.subwords.joint:
-            raise ValueError(
-                "embedding.tied=all needs one vocabulary for both sides: subwords.joint=true"
-            )
+        check_tied(self.embedding, self.subwords.joint)

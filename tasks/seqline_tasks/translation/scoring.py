@@ -1,46 +1,83 @@
-"""How good the translations are: BLEU and chrF on plain text, perplexity, length."""
+"""How good the translations are: BLEU and chrF on plain text."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from torch import Tensor
+from seqline_plugins.task import Example
+from seqline_tasks.pictures import draw_bars
+from seqline_tasks.text_to_text.scoring import TextMetrics
 
-from seqline_plugins.task import Batch, Example, Metrics
-from seqline_tasks.translation.encoding import PairEncoding
+WIDTH, LONGEST = 5, 50
+"""Words in a group of sources of like length; those from so many on stand together."""
 
 
-class TranslationMetrics(Metrics):
+class TranslationMetrics(TextMetrics):
     """sacreBLEU's figures (Post 2018) over the split, on text put together again."""
 
-    encoding: PairEncoding
+    def score(self) -> dict[str, float]:
+        """Return bleu and chrf, 0 to 100."""
+        return score_texts(self.written, [example["target"] for example in self.examples])
 
-    def __init__(self, config: Any, encoding: PairEncoding) -> None:
-        super().__init__(config, encoding)
-        self._written: list[str] = []
-        self._references: list[str] = []
-        self._loss = 0.0
-        self._targets = 0
+    @classmethod
+    def statistics(
+        cls, name: str, examples: Sequence[Example], answers: Sequence[Sequence[Any]]
+    ) -> list[list[float]] | None:
+        """Return each translation's n-grams found and in all, its length and the reference's."""
+        if name != "bleu":
+            return None
+        from sacrebleu.metrics import BLEU
 
-    def update(self, predicted: Tensor, batch: Batch, examples: Sequence[Example] = ()) -> None:
-        """Add translations as rows of pieces (B, U); the references are the examples' text."""
-        self._written += self.encoding.texts(predicted.tolist())
-        self._references += [example["target"] for example in examples]
+        bleu, found = BLEU(effective_order=True), []
+        for example, answer in zip(examples, answers, strict=True):
+            one = bleu.sentence_score(answer[0] if answer else "", [example["target"]])
+            found.append([*one.counts, *one.totals, one.sys_len, one.ref_len])
+        return found
 
-    def add_loss(self, loss: float, targets: int) -> None:
-        """Add the summed loss of a batch, and of how many pieces it is."""
-        self._loss, self._targets = self._loss + loss, self._targets + targets
+    @classmethod
+    def figure(cls, name: str, sums: Sequence[float]) -> float:
+        """Return corpus BLEU."""
+        from sacrebleu.metrics import BLEU
 
-    def compute(self) -> dict[str, float]:
-        """Return bleu and chrf (0 to 100), perplexity a piece, length_ratio in characters."""
-        figures = score_texts(self._written, self._references)
-        if self._targets:
-            figures["perplexity"] = math.exp(min(700.0, self._loss / self._targets))
-        letters = sum(map(len, self._references))
-        figures["length_ratio"] = sum(map(len, self._written)) / max(1, letters)
-        return figures
+        whole = [round(number) for number in sums]
+        score = BLEU.compute_bleu(whole[:4], whole[4:8], whole[8], whole[9], smooth_method="exp")
+        return float(score.score)
+
+    def pictures(self, folder: Path) -> list[Path]:
+        """Draw BLEU by the length of the source."""
+        rows = self._by_length()
+        if not rows:
+            return []
+        path = folder / "bleu_by_length.png"
+        draw_bars(
+            [row["words"] for row in rows],
+            [row["bleu"] for row in rows],
+            [row["sentences"] for row in rows],
+            ("words of the source", "BLEU"),
+            path,
+        )
+        return [path]
+
+    def tables(self) -> dict[str, list[dict[str, Any]]]:
+        """Return BLEU by the length of the source, and what is copied."""
+        return {**super().tables(), "bleu_by_length": self._by_length()}
+
+    def _by_length(self) -> list[dict[str, Any]]:
+        of_length: dict[int, list[int]] = {}
+        for number, example in enumerate(self.examples):
+            length = len(example["source"].split())
+            of_length.setdefault(min(length, LONGEST) // WIDTH, []).append(number)
+        rows = []
+        for place, numbers in sorted(of_length.items()):
+            low = place * WIDTH
+            written = [self.written[number] for number in numbers]
+            targets = [self.examples[number]["target"] for number in numbers]
+            words = f"{low}+" if low >= LONGEST else f"{low}–{low + WIDTH - 1}"
+            bleu = score_texts(written, targets)["bleu"]
+            rows.append({"words": words, "bleu": bleu, "sentences": len(numbers)})
+        return rows
 
     def signatures(self) -> dict[str, str]:
         """Return how sacreBLEU computed each figure, in its own words."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, overload
 
 from seqline_plugins.errors import UserError
 from seqline_plugins.sources import DataSource
 from seqline_plugins.task import Example, Source
 from seqline_tasks.data.hub import describe_hub, load_hub
-from seqline_tasks.data.pairs import digests_of_pairs, read_pairs
+from seqline_tasks.data.pairs import check_pairs, digests_of_pairs, each_pair, read_pairs
 from seqline_tasks.data.split import deal, hold_out
 from seqline_tasks.translation.baseline import copy_the_source
 from seqline_tasks.translation.interface_strings import interface_strings, version_of_strings
@@ -19,6 +20,41 @@ DEFAULT_COLUMNS = "de-en"
 KEYS = ("train", "validation", "test", "file")
 
 
+class FilePairs(Sequence[Example]):
+    """The pairs of files with text on both sides, read again each time: none is held."""
+
+    def __init__(
+        self, given: Any, key: str, names: tuple[str, str], stop: int, start: int = 0
+    ) -> None:
+        self._of = (given, key, names)
+        self._range = range(start, stop)
+
+    @property
+    def left_out(self) -> int:
+        """Pairs with an empty side, in all of the files."""
+        given, key, _ = self._of
+        return sum(1 for pair in each_pair(given, key) if not (pair[0] and pair[1]))
+
+    def __len__(self) -> int:
+        return len(self._range)
+
+    def __iter__(self) -> Iterator[Example]:
+        given, key, names = self._of
+        whole = (pair for pair in each_pair(given, key) if pair[0] and pair[1])
+        for pair in islice(whole, self._range.start, self._range.stop):
+            yield dict(zip(names, pair, strict=True))
+
+    @overload
+    def __getitem__(self, index: int) -> Example: ...
+    @overload
+    def __getitem__(self, index: slice) -> FilePairs: ...
+    def __getitem__(self, index: int | slice) -> Example | FilePairs:
+        if isinstance(index, slice):
+            part = self._range[index]
+            return FilePairs(*self._of, part.stop, part.start)
+        return next(iter(self[index : index + 1 or None]))
+
+
 class PairSource(Source):
     """Pairs, {"source": text, "target": text}; those with an empty side are left out."""
 
@@ -26,10 +62,11 @@ class PairSource(Source):
         super().__init__(config)
         self._left_out: dict[str, int] = {}
 
-    def read(self, data: DataSource) -> dict[str, list[Example]]:
+    def read(self, data: DataSource) -> dict[str, Sequence[Example]]:
         """Return train, validation and test."""
+        readers: dict[str, Callable[[DataSource], Mapping[str, Sequence[Example]]]]
         readers = {"builtin": self._builtin, "hub": self._hub, "files": self._files}
-        return readers[data.source](data)
+        return dict(readers[data.source](data))
 
     def fingerprint(self, data: DataSource) -> dict[str, Any]:
         """Return file digests, or the package that holds the data and its version."""
@@ -53,9 +90,13 @@ class PairSource(Source):
             f"{count:,} pairs of {name} have an empty side and are left out."
             for name, count in self._left_out.items()
         ]
-        trained = {(pair["source"], pair["target"]) for pair in splits["train"]}
         test = [(pair["source"], pair["target"]) for pair in splits["test"]]
-        shared = sum(pair in trained for pair in test)
+        asked, shared_ones = set(test), set()
+        for pair in splits["train"]:  # which may be many more than memory holds
+            one = (pair["source"], pair["target"])
+            if one in asked:
+                shared_ones.add(one)
+        shared = sum(pair in shared_ones for pair in test)
         if shared > 0.05 * len(test):
             share = f"{shared:,} of {len(test):,} test pairs"
             found.append(f"{share} are in the training data too: the scores flatter.")
@@ -65,20 +106,24 @@ class PairSource(Source):
         pairs = self._examples("the strings", interface_strings())
         return deal(pairs, data.split, data.split_by, data.seed)
 
-    def _files(self, data: DataSource) -> dict[str, list[Example]]:
+    def _files(self, data: DataSource) -> dict[str, Sequence[Example]]:
         given = {key: getattr(data, key) for key in KEYS if getattr(data, key)}
-        read = {
-            key: self._examples(f"data.{key}", read_pairs(one, f"data.{key}"))
-            for key, one in given.items()
-        }
-        if "file" in read:
-            return deal(read["file"], data.split, data.split_by, data.seed)
+        if "file" in given:
+            pairs = self._examples("data.file", read_pairs(given["file"], "data.file"))
+            return dict(deal(pairs, data.split, data.split_by, data.seed))
         for key in ("train", "test"):
-            if key not in read:
+            if key not in given:
                 raise UserError(f"data.{key}: data=files needs it, [SOURCE,TARGET] or one file.")
+        names = self._names()
+        read: dict[str, Sequence[Example]] = {}
+        for key, one in given.items():
+            place = f"data.{key}"
+            read[key] = found = FilePairs(one, place, names, check_pairs(one, place))
+            if found.left_out:
+                self._left_out[place] = found.left_out
         return hold_out(read, "pair")
 
-    def _hub(self, data: DataSource) -> dict[str, list[Example]]:
+    def _hub(self, data: DataSource) -> Mapping[str, Sequence[Example]]:
         repo, subset = _hub_name(data)
         source, _, target = (data.column or DEFAULT_COLUMNS).partition("-")
         splits = {
@@ -95,8 +140,10 @@ class PairSource(Source):
         kept = [pair for pair in given if pair[0] and pair[1]]
         if len(kept) < len(given):
             self._left_out[name] = len(given) - len(kept)
-        names = ("target", "source") if self.config.reverse else ("source", "target")
-        return [dict(zip(names, pair, strict=True)) for pair in kept]
+        return [dict(zip(self._names(), pair, strict=True)) for pair in kept]
+
+    def _names(self) -> tuple[str, str]:
+        return ("target", "source") if self.config.reverse else ("source", "target")
 
 
 def _hub_name(data: DataSource) -> tuple[str, str | None]:

@@ -13,9 +13,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from seqline_plugins.architecture import Architecture, Kind, State
+from seqline_plugins.architecture import Architecture, Attended, Kind, State
 from seqline_plugins.architectures.encoder_decoder.config import Config
-from seqline_plugins.architectures.encoder_decoder.decoder import LASTING, Attended, Decoder
+from seqline_plugins.architectures.encoder_decoder.decoder import LASTING, Decoder, Written
 from seqline_plugins.bridge import Bridge
 from seqline_plugins.dropout import Dropper, drop
 from seqline_plugins.recurrence import RecurrentStack
@@ -63,6 +63,11 @@ class EncoderDecoder(Architecture):
         """Never: the whole source is read before anything is written."""
         return False
 
+    @staticmethod
+    def is_attentive(config: Any) -> bool:
+        """Unless there is no attention."""
+        return bool(config.attention != "none")
+
     def encode(
         self, features: Float[Tensor, "B S I"], lengths: Int[Tensor, "B"] | None = None
     ) -> State:
@@ -89,7 +94,12 @@ class EncoderDecoder(Architecture):
         lengths: Int[Tensor, "B"] | None = None,
         state: State | None = None,
     ) -> Attended:
-        """Return what `forward` does and the weights of attention, (B, U, S)."""
+        """Return what `forward` does and what was looked at."""
+        done = self._run(features, lengths, state)
+        assert done.weights is not None, "attention=none"
+        return Attended(done.hidden, done.weights, done.state, done.gate)
+
+    def _run(self, features: Tensor, lengths: Tensor | None, state: State | None) -> Written:
         state = self.initial_state(len(features)) if state is None else state
         if lengths is not None:
             valid = torch.arange(features.shape[1], device=features.device) < lengths.unsqueeze(-1)
@@ -99,7 +109,13 @@ class EncoderDecoder(Architecture):
         inner = Dropper(config.dropout, self.training, config.variational)
         done = self.decoder(x, lengths, state, inner)
         hidden = drop(done.hidden, config.output_dropout, self.training, config.variational)
-        return Attended(hidden, done.weights, done.state)
+        return done._replace(hidden=hidden)
+
+    def coverage(self, state: State) -> Float[Tensor, "R S"]:
+        """Return the sum of attention's weights, 1 past the source's end."""
+        covered, lengths = state["coverage"], state["lengths"]
+        past = torch.arange(covered.shape[1], device=covered.device) >= lengths.unsqueeze(-1)
+        return covered.masked_fill(past.repeat_interleave(len(covered) // len(past), 0), 1.0)
 
     def forward(
         self,
@@ -112,15 +128,15 @@ class EncoderDecoder(Architecture):
         `features` are of what stands before each step of the target, `state` is what `encode`
         gave, or an earlier call.
         """
-        hidden, _, after = self.attend(features, lengths, state)
-        return hidden, after
+        done = self._run(features, lengths, state)
+        return done.hidden, done.state
 
     def step(
         self, features_t: Float[Tensor, "B I"], state: State
     ) -> tuple[Float[Tensor, "B H"], State]:
         """Return the hidden vector of one target step and the state after it."""
-        hidden, _, after = self.attend(features_t.unsqueeze(1), None, state)
-        return hidden[:, 0], after
+        done = self._run(features_t.unsqueeze(1), None, state)
+        return done.hidden[:, 0], done.state
 
 
 def _by_layer(state: State, count: int) -> list[State]:

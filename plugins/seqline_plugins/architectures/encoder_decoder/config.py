@@ -55,13 +55,16 @@ class Config:
     coverage: bool = option(
         False, "additive attention sees how much it has looked at each place already"
     )
+    copy: bool = option(
+        False, "each step may also copy a piece that it looks at; needs one vocabulary"
+    )
     dropout: float = option(0.0, "share dropped between layers", low=0, high=0.99)
     input_dropout: float = option(0.2, "share of the features dropped", low=0, high=0.99)
     output_dropout: float = option(0.2, "share of the last outputs dropped", low=0, high=0.99)
     variational: bool = option(False, "drop the same features at every step of a sequence")
 
     def __post_init__(self) -> None:
-        for name in ("input_feeding", "coverage"):
+        for name in ("input_feeding", "coverage", "copy"):
             if self.attention == "none" and getattr(self, name):
                 raise ValueError(f"{name}: found true, but there is no attention: attention=none")
         if self.coverage and self.attention != "additive":

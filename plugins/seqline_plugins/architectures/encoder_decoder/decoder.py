@@ -22,12 +22,16 @@ Drop = Callable[[str, Tensor], Tensor]
 """(place, x) → x, a share of it dropped."""
 
 
-class Attended(NamedTuple):
-    """hidden (B, U, H), weights (B, U, S) or None without attention, and the state after it."""
+class Written(NamedTuple):
+    """hidden (B, U, H), weights (B, U, S), the state after it, gate (B, U).
+
+    There are no weights without attention, and no gate without copying.
+    """
 
     hidden: Tensor
     weights: Tensor | None
     state: State
+    gate: Tensor | None = None
 
 
 class Decoder(nn.Module):
@@ -50,6 +54,7 @@ class Decoder(nn.Module):
             size = config.attention_size or H
             self.attention = Attention(config.attention, H, M, size, config.coverage)
             self.out = Linear(H + M, H)
+        self.gate = Linear(H + M + input_size, 1) if config.copy else None
         sizes = [input_size + (H if config.input_feeding else 0)]
         sizes += [H + (M if attends and number > self.looks else 0) for number in range(1, count)]
         self.layers = nn.ModuleList(
@@ -85,7 +90,7 @@ class Decoder(nn.Module):
         lengths: Int[Tensor, "B"] | None,
         state: State,
         drop: Drop,
-    ) -> Attended:
+    ) -> Written:
         """Return the outputs, 0 past each row's length, the weights and the state after it."""
         if not self.stepwise or x.shape[1] == 1:
             done = self._run(x, lengths, state, drop)
@@ -97,14 +102,17 @@ class Decoder(nn.Module):
                 steps.append(one)
             hidden = torch.cat([one.hidden for one in steps], dim=1)
             weights = [one.weights for one in steps if one.weights is not None]
-            done = Attended(hidden, torch.cat(weights, dim=1), state)
+            gates = [one.gate for one in steps if one.gate is not None]
+            gate = torch.cat(gates, dim=1) if gates else None
+            done = Written(hidden, torch.cat(weights, dim=1), state, gate)
         if lengths is None:
             return done
         valid = torch.arange(x.shape[1], device=x.device) < lengths.unsqueeze(-1)
         return done._replace(hidden=done.hidden * valid.unsqueeze(-1))
 
-    def _run(self, x: Tensor, lengths: Tensor | None, state: State, drop: Drop) -> Attended:
+    def _run(self, x: Tensor, lengths: Tensor | None, state: State, drop: Drop) -> Written:
         """All steps of x in one go; with input feeding or coverage x has only one."""
+        given, gate = x, None
         if self.config.input_feeding:
             x = torch.cat([x, state["fed"].unsqueeze(1).to(x.dtype)], dim=-1)
         after, weights, context = dict(state), None, None
@@ -122,13 +130,15 @@ class Decoder(nn.Module):
             after |= {prefix + name: tensor for name, tensor in last.items()}
             if self.attention is not None and number == self.looks:
                 context, weights = self._look(self.attention, x, state)
+        if context is not None and self.gate is not None:
+            gate = self.gate(torch.cat([x, context.to(x.dtype), given], dim=-1)).squeeze(-1)
         if context is not None:
             x = self.out(torch.cat([x, context.to(x.dtype)], dim=-1)).tanh()
         if self.config.input_feeding:
             after["fed"] = x[:, 0]
         if weights is not None:
             after["coverage"] = state["coverage"] + weights.sum(dim=1)
-        return Attended(x, weights, after)
+        return Written(x, weights, after, gate)
 
     @staticmethod
     def _look(attention: Attention, query: Tensor, state: State) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""Translations as a person wants to see them."""
+"""Texts that were written, as a person wants to see them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MOST = 300
 """Letters shown of a text."""
 
 
-def show_translations(
+def show_texts(
     examples: Sequence[Example], written: Sequence[Sequence[str]], count: int = 6
 ) -> list[str]:
     """Return `count` of them, spread over the split: source, reference and what was written."""

@@ -12,8 +12,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from seqline_plugins.task import Batch, Inputs
-from seqline_tasks.data.subwords import PAD
-from seqline_tasks.translation.encoding import PairEncoding
+from seqline_tasks.data.subwords import END, PAD, START
+from seqline_tasks.heads.softmax import UNSCORED
+from seqline_tasks.text_to_text.encoding import PairEncoding
 
 
 class PieceInputs(Inputs):
@@ -33,6 +34,25 @@ class PieceInputs(Inputs):
     def targets(self, batch: Batch) -> tuple[Float[Tensor, "B U I"], Int[Tensor, "B"]]:
         """Return the vectors of what stands before each target step, the start first."""
         return self.target(batch["fed"]), batch["target_lengths"]
+
+    def mixed(self, batch: Batch, predicted: Tensor, share: float) -> Batch:
+        """Return the batch with a share of the target's pieces as they were predicted, (B, U)."""
+        fed = batch["fed"]
+        drawn = torch.rand(fed.shape, device=fed.device) < share
+        drawn[:, 0] = False  # the start
+        before = torch.cat([fed[:, :1], predicted[:, :-1]], dim=1)
+        return {**batch, "fed": torch.where(drawn, before, fed)}
+
+    def with_output(self, batch: Batch, tokens: Tensor) -> Batch:
+        """Return the batch with the pieces that were written as its target."""
+        start = torch.full_like(tokens[:, :1], START)
+        fed = torch.cat([start, tokens], dim=1)
+        ended = (tokens == END).long().cumsum(dim=1) > 0
+        lengths = (~ended).sum(dim=1) + 1
+        target = torch.cat([tokens, torch.full_like(start, END)], dim=1)
+        after = torch.arange(target.shape[1], device=tokens.device) >= lengths.unsqueeze(-1)
+        more = {"fed": fed, "target": target.masked_fill(after, UNSCORED)}
+        return {**batch, **more, "target_lengths": lengths}
 
     def feedback(self, sample: Int[Tensor, "R"]) -> Float[Tensor, "R I"]:
         """Return the vectors of the pieces that were written last."""

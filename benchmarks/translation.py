@@ -1,0 +1,166 @@
+"""Multi30k, German to English: training and decoding speed, BLEU by time, what attention is worth.
+
+Beside Joey NMT where its result is given (--peer-result, the JSON that its script leaves).
+"""
+
+import json
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from measure import Figure, arguments, conclude, machine_state, run_seqline
+
+PEERS_OWN = [
+    "task=translation",
+    "architecture=encoder_decoder",
+    "cell=gru",
+    "task.subwords.size=8000",
+    "task.embedding.size=256",
+    "architecture.hidden_size=512",
+    "architecture.attention=additive",
+    "architecture.input_feeding=true",
+    "architecture.dropout=0.2",
+    "architecture.input_dropout=0.2",
+    "architecture.output_dropout=0.2",
+    "trainer.lr=0.001",
+    "trainer.clip_norm=1.0",
+    "trainer.batch_size=null",
+    "trainer.batch_tokens=4096",  # of both sides, as many as 2,048 of the longer one
+]
+LEFT_OUT = 20
+BATCH, LIMIT, TIMES = 64, 80, 3
+BLEU_BARS = {5: 32.0, 12: 37.0, 30: 40.0}
+PARTS = ("speed", "decode", "bleu", "attention")
+
+
+def data_overrides(data):
+    """Return the overrides that choose Multi30k's files."""
+    folder = data.resolve() / "translation"
+    names = {"train": "train", "validation": "val", "test": "test_2016_flickr"}
+    return [
+        f"data.{key}=[{folder}/multi30k-{name}.de.gz,{folder}/multi30k-{name}.en.gz]"
+        for key, name in names.items()
+    ]
+
+
+def training_of(config, home):
+    """Return a training that stands before its first update, and its prepared data."""
+    from tagger_speed_seqline import make_training
+
+    from seqline import stages
+    from seqline.reporter import SilentReporter
+    from seqline.stages.train import use_threads
+
+    use_threads(config["trainer"])
+    prepared = stages.prepare(config, stages.Workspace(home, SilentReporter()))
+    return make_training(config, prepared, home), prepared
+
+
+def training_speed(config, home, updates):
+    """Return tokens/s of so many updates after the first twenty."""
+    training, _ = training_of(config, home)
+    for _ in range(LEFT_OUT):
+        training._update()
+    tokens, started = training.at.tokens, time.perf_counter()
+    for _ in range(updates):
+        training._update()
+    return (training.at.tokens - tokens) / (time.perf_counter() - started)
+
+
+def decoding_speed(model, split, tokens, options):
+    """Return sentences/s over a whole split, the median of three."""
+    import torch
+
+    from seqline.decoding import write
+    from seqline.training.batches import training_batches
+
+    batches = training_batches(split.lengths, batch_size=BATCH, batch_tokens=None, seed=0, epoch=0)
+    seconds = []
+    with torch.inference_mode():
+        for _ in range(TIMES):
+            started = time.perf_counter()
+            for rows in batches:
+                write(model, *model.begin(split.batch(rows)), tokens, options)
+            seconds.append(time.perf_counter() - started)
+    return len(split.lengths) / statistics.median(seconds)
+
+
+def decoding(export, home):
+    """Return sentences/s of an exported model, greedily and with a beam of five."""
+    from seqline.comparison.bootstrap import stored_outputs
+    from seqline.exported import load_export
+
+    predictor = load_export(export)
+    split = predictor.encoding.encode(stored_outputs(home, Path(export)).examples)
+    found = {}
+    for name, beam in (("greedy", 1), ("beam 5", 5)):
+        options = {**predictor.config["decode"], "beam": beam, "max_length": LIMIT}
+        given = (predictor.model, split, predictor.encoding.search_tokens, options)
+        found[name] = decoding_speed(*given)
+    return found
+
+
+def bleu_in(minutes, data, home, overrides):
+    """Return the report of a run of the recipe that ends after so many minutes."""
+    chosen = ["experiment=multi30k", *data_overrides(data), f"trainer.max_minutes={minutes}"]
+    report, _ = run_seqline(home, [*chosen, *overrides])
+    print(f"{minutes} min: BLEU {report['metrics']['bleu']:.2f}", file=sys.stderr)
+    return report
+
+
+def main():
+    parser = arguments(__doc__, "translation")
+    parser.add_argument("--data", type=Path, required=True, help="the parent of translation/")
+    parser.add_argument("--parts", nargs="+", default=list(PARTS), choices=PARTS)
+    parser.add_argument("--minutes", type=float, nargs="+", default=list(BLEU_BARS))
+    parser.add_argument("--updates", type=int, default=100)
+    parser.add_argument("--peer-result", type=Path, help="Joey NMT's result_joeynmt.json")
+    given = parser.parse_args()
+    before, figures, details = machine_state(), [], {}
+    peer = json.loads(given.peer_result.read_text()) if given.peer_result else {}
+
+    def beside(what, value, key, bar):
+        figures.append(Figure(what, value))
+        ratio = value / peer[key] if key in peer else None
+        figures.append(Figure(f"{what} ÷ Joey NMT", ratio, bar))
+
+    with tempfile.TemporaryDirectory() as name:
+        from seqline.config.compose import compose
+        from seqline.home import Home
+
+        home, files = Path(name), data_overrides(given.data)
+        if "speed" in given.parts:
+            models = {
+                "the peer's model": (["data=files", *files, *PEERS_OWN], 2.5),
+                "our recipe": (["experiment=multi30k", *files], 4.5),
+            }
+            for what, (chosen, bar) in models.items():
+                config = compose([*chosen, *given.override])
+                speed = training_speed(config, Home(home / what.replace(" ", "-")), given.updates)
+                beside(f"training, {what}, tokens/s", speed, "train_src_trg_tok_s", bar)
+        report = None
+        for minutes in sorted(given.minutes) if "bleu" in given.parts else ():
+            report = bleu_in(minutes, given.data, home, given.override)
+            bleu = report["metrics"]["bleu"]
+            figures.append(Figure(f"BLEU after {minutes:g} min", bleu, BLEU_BARS.get(minutes)))
+            details[f"bleu {minutes:g}"] = report["metrics"]
+        if "attention" in given.parts:
+            none = [*given.override, "architecture.attention=none"]
+            scores = [
+                bleu_in(12, given.data, home, one)["metrics"]["bleu"]
+                for one in (given.override, none)
+            ]
+            figures.append(Figure("attention − none, 12 min, BLEU", scores[0] - scores[1], 4.0))
+        if "decode" in given.parts:
+            if report is None:
+                report = bleu_in(0.2, given.data, home, given.override)
+            speeds = decoding(report["export"], Home(home))
+            beside("greedy, sentences/s", speeds["greedy"], "greedy_sent_s", 10.0)
+            beside("beam 5, sentences/s", speeds["beam 5"], "beam5_sent_s", 6.0)
+    conclude("Translation", figures, {**details, "peer": peer}, given.out, before)
+
+
+if __name__ == "__main__":
+    main()
