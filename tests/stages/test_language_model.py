@@ -42,6 +42,17 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def windowed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same by windows: eight characters in, the next one out."""
+    folder = tmp_path_factory.mktemp("windows")
+    (folder / "code.c").write_text(TEXT * 60, encoding="utf-8")
+    given = ["task=c_code", "data=files", f"data.file={folder}/code.c", *SMALL]
+    more = ["architecture=many_to_one", "trainer.max_epochs=2", "trainer.batch_size=32"]
+    run(compose([*given, *more]), folder / "home")
+    return folder
+
+
 def run(config: dict, home: Path) -> dict[str, stages.StageResult]:
     reporter = SilentReporter()
     given = (config, Workspace(Home(home), reporter))
@@ -92,6 +103,15 @@ def test_the_same_seed_writes_the_same(trained: Path, capfd: pytest.CaptureFixtu
     ]
     assert greedy[0] == greedy[1]
     assert greedy[0].startswith("int main(void)\n{\n\treturn 0;\n}\n")
+
+
+def test_windows_learn_score_and_write_too(
+    windowed: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    results = read_json(windowed / "home" / "evaluated" / "metrics.json")
+    assert results["metrics"]["bits_per_character"] < 0.6
+    options = ["--from", "int mai", "decode.max_length=20", "decode.temperature=0"]
+    assert generated(capfd, windowed, *options) == "int main(void)\n{\n\treturn 0;\n"[:27] + "\n"
 
 
 def test_what_it_never_saw_is_warned_of_and_works(

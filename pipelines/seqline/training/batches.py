@@ -69,10 +69,12 @@ def cut_in_time(
     batches: Sequence[Sequence[int]], lengths: Sequence[int], steps: int | None
 ) -> list[Portion]:
     """Return batches of whole rows as portions of `steps` steps, or whole if there are no more."""
+    if steps is None:
+        return [Portion(rows) for rows in batches]
     portions = []
     for rows in batches:
         longest = max(int(lengths[row]) for row in rows)
-        if steps is None or longest <= steps:
+        if longest <= steps:
             portions.append(Portion(rows))
             continue
         starts = range(0, longest, steps)
