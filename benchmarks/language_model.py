@@ -1,9 +1,9 @@
 """Character language models: the recipes' bits per character, and the speed beside torch.nn.LSTM.
 
 A recipe is `seqline run experiment=…` on the public text, ten or twenty minutes on two threads,
-then torch's LSTM (the peer of language_model_side.py) for as many seconds. `speed` lets both train one
-network in turns, two processes that do some updates when told, so that noise hits both; the peer in
-float32 and in bfloat16.
+then torch's LSTM (the peer of language_model_side.py) for as many seconds. `speed` lets both train
+one network in turns, two processes that do some updates when told, so that noise hits both; the
+peer in float32 and in bfloat16.
 """
 
 import json

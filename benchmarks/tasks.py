@@ -1,8 +1,8 @@
 """Every task on its built-in data, short, one `seqline run` after another; one table at the end.
 
 The runs are the experiments named `demo` and `…_demo` in conf/seqline_conf/experiment/: a task
-joins by leaving one there. They share a home, `SEQLINE_HOME` or `.seqline/`. A run that fails is told in
-its row, and the others go on.
+joins by leaving one there. They share a home, `SEQLINE_HOME` or `.seqline/`. A run that fails is
+told in its row, and the others go on.
 """
 
 import argparse
