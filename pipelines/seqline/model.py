@@ -94,12 +94,20 @@ class Network(SequenceModel):
 
     def forward(self, batch: Batch, state: State | None = None) -> tuple[Tensor, State]:
         """Return the hidden features that the head reads, (B, T, H), and the state after them."""
-        features, lengths = self.inputs(batch)
+        features, lengths = self.read(batch)
         if self.architecture.kind.output == "sequence":
             state = self.architecture.encode(features, lengths)
             features, lengths = self.inputs.targets(batch)
         hidden, after = self.architecture(features, lengths, state)
         return hidden, after
+
+    def read(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return what the architecture reads, (B, T, I), and its steps; an entity has one."""
+        if self.architecture.kind.input != "entity":
+            features, lengths = self.inputs(batch)
+            return features, lengths
+        entity = self.inputs.entity(batch)
+        return entity.unsqueeze(1), torch.ones(len(entity), dtype=torch.int64, device=entity.device)
 
     def loss(self, hidden: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the head's loss."""
@@ -115,7 +123,7 @@ class Network(SequenceModel):
 
     def begin(self, batch: Batch) -> tuple[State, Tensor]:
         """Read the input."""
-        features, lengths = self.inputs(batch)
+        features, lengths = self.read(batch)
         return self.architecture.encode(features, lengths), lengths
 
     def advance(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
@@ -135,9 +143,9 @@ class Network(SequenceModel):
         """Return the architecture's state, or a window without steps."""
         if self.architecture.kind.output == "entity":
             return {WINDOW: torch.zeros(rows, 0, window or 1)}
-        if batch is None:
+        if batch is None or self.architecture.kind.output != "sequence":
             return self.architecture.initial_state(rows)
-        features, lengths = self.inputs(batch)
+        features, lengths = self.read(batch)
         state = self.architecture.encode(features, lengths)
         return self.architecture.reorder(state, torch.zeros(rows, dtype=torch.int64))
 
@@ -250,9 +258,11 @@ def build_model(config: Mapping[str, Any], encoding: Encoding) -> SequenceModel:
 def _network(config: Mapping[str, Any], encoding: Encoding) -> Network:
     task, kernel = build_task(config["task"]), config["trainer"]["kernel"]
     inputs = task.inputs(task.config, encoding, kernel)
-    writes = load("architecture", config["architecture"]["name"]).kind.output == "sequence"
-    sizes = (inputs.output_size, kernel, inputs.fed_size if writes else None)
-    architecture = build_architecture(config["architecture"], *sizes)
+    kind = load("architecture", config["architecture"]["name"]).kind
+    of_entity = inputs.entity_size if kind.input == "entity" else None
+    size = inputs.output_size if of_entity is None else of_entity
+    fed_size = inputs.fed_size if kind.output == "sequence" else None
+    architecture = build_architecture(config["architecture"], size, kernel, fed_size)
     head = task.head(task.config, encoding, architecture.output_size, config["loss"])
     head.tie(inputs)
     network = Network(inputs, architecture, head)

@@ -171,6 +171,7 @@ class Inputs(nn.Module, ABC):
 
     output_size: int
     fed_size: int | None = None
+    entity_size: int | None = None
 
     def __init__(self, config: Any, encoding: Any, kernel: str = "auto") -> None:
         super().__init__()
@@ -179,6 +180,14 @@ class Inputs(nn.Module, ABC):
     @abstractmethod
     def forward(self, batch: Batch) -> tuple[Float[Tensor, "B T I"], Int[Tensor, "B"]]:
         """Return the features of every step and how many steps each row has."""
+
+    def entity(self, batch: Batch) -> Float[Tensor, "B I"]:
+        """Return the features of the one entity that a whole sequence is made from.
+
+        `entity_size` each where it is given. The first step of `forward` unless a task says
+        otherwise: a first chord, a first symbol.
+        """
+        return self(batch)[0][:, 0]
 
     def targets(self, batch: Batch) -> tuple[Tensor, Int[Tensor, "B"]]:
         """Return the features of what stands before each step of the output, and its steps."""
@@ -282,6 +291,7 @@ class Task(ABC):
     decodes    whether it generates sequences (metrics such as BLEU need that)
     generation how it makes sequences from nothing or a beginning, for `seqline generate`
     online     is an option of its `Config` if it can be asked to work without look-ahead
+    foretells  whether an aligned output is a later input: then nothing may look ahead
     """
 
     Config: ClassVar[type] = NoOptions
@@ -289,6 +299,7 @@ class Task(ABC):
     metrics: ClassVar[tuple[Metric, ...]]
     primary: ClassVar[str]
     decodes: ClassVar[bool] = False
+    foretells: ClassVar[bool] = False
 
     source: ClassVar[type[Source]]
     encoding: ClassVar[type[Encoding]]

@@ -33,7 +33,7 @@ def refuse_contradictions(config: Tree) -> None:
     architecture, options = made("architecture", config["architecture"], "architecture")
     _check_kind(config, task, architecture)
     _check_metric(config, task)
-    _check_online(config, task_options, architecture, options)
+    _check_online(config, task, task_options, (architecture, options))
     _check_trainer(config["trainer"])
     _check_members(config, task)
     _check_bptt(config, task, architecture, options)
@@ -77,17 +77,22 @@ def _check_metric(config: Tree, task: Any) -> None:
     raise UserError(f"metrics.primary: {why} Its metrics: {', '.join(metrics)}.")
 
 
-def _check_online(config: Tree, task_options: Any, architecture: Any, options: Any) -> None:
-    if not getattr(task_options, "online", False) or architecture.is_causal(options):
+def _check_online(config: Tree, task: Any, task_options: Any, parts: tuple[Any, Any]) -> None:
+    """Refuse an architecture that looks ahead where the task allows none."""
+    architecture, options = parts
+    online = getattr(task_options, "online", False)
+    foretells = getattr(task, "foretells", False) and architecture.kind.output == "aligned"
+    if not (online or foretells) or architecture.is_causal(options):
         return
-    name = config["architecture"]["name"]
+    name, task_name = config["architecture"]["name"], config["task"]["name"]
     remedy = (
         "Set architecture.bidirectional=false."
         if getattr(options, "bidirectional", False)
         else "Choose one that reads forward only."
     )
+    why = "task.online=true" if online else f"task={task_name} tells what comes next: it"
     raise UserError(
-        f"task.online=true allows no look-ahead, but architecture={name} reads later inputs "
+        f"{why} allows no look-ahead, but architecture={name} reads later inputs "
         f"as it is set. {remedy}"
     )
 

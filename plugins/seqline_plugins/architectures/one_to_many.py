@@ -50,7 +50,6 @@ class OneToMany(Architecture):
 
     Config = Config
     kind = Kind("entity", "sequence")
-    lasting = (ENTITY,)
 
     def __init__(
         self,

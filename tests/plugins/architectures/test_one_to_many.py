@@ -162,15 +162,6 @@ def test_a_search_may_copy_drop_and_swap_rows() -> None:
     torch.testing.assert_close(moved, alone[rows])
 
 
-def test_what_is_said_to_last_is_changed_by_no_step() -> None:
-    network = make("lstm", entity="both").eval()
-    entity, fed = drawn()
-    start = network.encode(entity)
-    _, after = network.step(fed[:, 0], start)
-    changed = {name for name in start if not torch.equal(after[name], start[name])}
-    assert changed == set(start) - set(network.lasting)
-
-
 def test_variational_dropout_drops_the_same_features_at_every_step() -> None:
     network = make(variational=True, output_dropout=0.5, hidden_size=32)
     entity, fed = drawn()
