@@ -54,7 +54,8 @@ def quality(experiment, data, threads, overrides):
         Figure(f"{experiment}, test", report["metrics"]["bits_per_character"]),
         Figure(f"{experiment}, five-gram Kneser–Ney, test",
                report["baseline"]["five_gram_bits_per_character"]),
-        Figure(f"{experiment}, minutes of training", minutes, MINUTES.get(experiment, TWENTY), "<="),
+        Figure(f"{experiment}, minutes of training", minutes,
+               MINUTES.get(experiment, TWENTY), "<="),
     ]  # fmt: skip
     if experiment == "linux_c_windows":
         counts = report["baseline"]["five_gram_bits_per_character"]

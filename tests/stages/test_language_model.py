@@ -114,6 +114,19 @@ def test_windows_learn_score_and_write_too(
     assert generated(capfd, windowed, *options) == "int main(void)\n{\n\treturn 0;\n"[:27] + "\n"
 
 
+def test_one_to_many_goes_on_from_its_first_words(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "code.c").write_text(TEXT * 60, encoding="utf-8")
+    given = ["task=text", "data=files", f"data.file={tmp_path}/code.c", *SMALL]
+    more = ["architecture=one_to_many", "task.window=33", "task.beginning=4"]
+    run(compose([*given, *more, "trainer.max_epochs=30"]), tmp_path / "home")
+    results = read_json(tmp_path / "home" / "evaluated" / "metrics.json")
+    assert results["metrics"]["bits_per_character"] < 1.0
+    options = ["--from", "int main(", "decode.max_length=6", "decode.temperature=0"]
+    assert generated(capfd, tmp_path, *options).startswith("int main(void)")
+
+
 def test_what_it_never_saw_is_warned_of_and_works(
     trained: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
