@@ -33,7 +33,7 @@ atexit.register(shutil.rmtree, _session_home, ignore_errors=True)
 os.environ["SEQLINE_HOME"] = _session_home
 quiet_environment()
 
-PROGRAMS = {"g++": "g++", "clang": "clang++"}
+PROGRAMS = {"g++": "g++", "clang": "clang++", "chromium": "chromium"}
 """A program of each of Debian's packages that tests are marked to need."""
 
 Install = Callable[..., Path]

@@ -11,23 +11,30 @@ import socket
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+from uuid import UUID
 
 from prefect import flow, get_client, tags, task
-from prefect.artifacts import create_link_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
+from prefect.flow_engine import run_flow_sync
 from prefect.runtime import flow_run, task_run
 from prefect.settings import PREFECT_API_URL
+from prefect.states import Cancelled
 from prefect.utilities.urls import url_for
 
 from seqline import stages
+from seqline.artifacts import TrainingOnPage, leave_result
 from seqline.config.compose import compose
 from seqline.home import open_home, quiet_environment
 from seqline.reporter import Reporter, SilentReporter
+from seqline.retraining import settle_champion
 from seqline.runs.attempt import Attempt
 from seqline.runs.claim import claim
+from seqline.runs.record import RunRecord
+from seqline.schedules.policy import missed, policy
 from seqline.services.address import check_tracking
 from seqline.services.trouble import passes
 from seqline.services.ui import tracking_pages
@@ -141,11 +148,11 @@ def train(prepared: str) -> str:
     """Train the model on the prepared data; return the folder's digest."""
     session = _session.get()
     attempt = session.attempt
-    watchers = Watchers(
-        session.reporter, attempt.checkpoints, session.tracking.put, attempt.points.time_of
-    )
+    reporter = TrainingOnPage(session.reporter)
+    watchers = Watchers(reporter, attempt.checkpoints, session.tracking.put, attempt.points.time_of)
     of = session.results
-    result = stages.train(session.config, session.workspace, of["prepare"], watchers)
+    workspace = replace(session.workspace, reporter=reporter)
+    result = stages.train(session.config, workspace, of["prepare"], watchers)
     return _done(session, result)
 
 
@@ -181,25 +188,41 @@ def pipeline(
     cell: str = "lstm",
     seed: int = 0,
     overrides: list[str] | None = None,
-) -> dict[str, Any]:
+) -> dict[str, Any] | State:
     """Run the pipeline: data in, exported model out, the run in MLflow.
 
     The parameters are those of `seqline run`; `overrides` are any others, "trainer.lr=0.002".
+    A scheduled run that was missed ends as the schedule's policy says.
     """
     session = _session.get(None)
     if session is not None:
         return _run(session)
     quiet_environment()
+    apart, skipped = _scheduled()
+    if skipped is not None:
+        return Cancelled(name="Skipped", message=skipped)
     chosen = [f"task={task}", f"architecture={architecture}", f"cell={cell}"]
     config = compose([*chosen, f"trainer.seed={seed}", *(overrides or [])])
     check_tracking()
-    with claim(config, open_home(), SilentReporter(), overrides=overrides or []).held() as attempt:
+    found = claim(config, open_home(), SilentReporter(), overrides=overrides or [], apart=apart)
+    with found.held() as attempt:
         settle_prefect(attempt.home, str(PREFECT_API_URL.value()))
         token = _session.set(Session(attempt, SilentReporter(), Tracking(attempt)))
         try:
             return _run(_session.get())
         finally:
             _session.reset(token)
+
+
+def _scheduled() -> tuple[str | None, str | None]:
+    """Return what sets a scheduled run apart from its twins, and why it is not to be run."""
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None:
+        return None, None
+    own = context.flow_run
+    with get_client(sync_client=True) as client:
+        skipped = missed(own, client)
+    return (str(own.id) if policy(own.tags, "overlap") == "allow" else None), skipped
 
 
 def _run(session: Session) -> dict[str, Any]:
@@ -224,10 +247,13 @@ def _run(session: Session) -> dict[str, Any]:
         registered = tracking.later(lambda run: run.log_export(at["export"], example))
         for done in (*logged, registered):
             done.result()
+        made = registered.result()
+        if made is not None and session.config["tracking"]["promote"] == "better":
+            settle_champion(tracking, session.attempt.home, made, at, session.reporter)
         run = tracking.later(lambda run: run).result()
     session.attempt.note(status="finished")
-    report = _report(session, run, registered.result())
-    _leave_artifacts(report)
+    report = _report(session, run, made)
+    leave_result(report.metrics, report.baseline, report.mlflow_page)
     _reports[report.run_id] = report
     return {"run_id": report.run_id, "export": report.export, "metrics": report.metrics}
 
@@ -312,24 +338,19 @@ def _report(session: Session, run: TrackedRun, registered: str | None) -> RunRep
     )
 
 
-def _leave_artifacts(report: RunReport) -> None:
-    """Leave a table of the result, and a link to the MLflow run, on the flow run's page."""
-    rows = [
-        {"metric": name, "test": round(value, 4), "baseline": report.baseline.get(name, "")}
-        for name, value in report.metrics.items()
-    ]
-    create_table_artifact(key="result", table=rows, description="Figures on the test split")
-    if report.mlflow_page is not None:
-        create_link_artifact(key="mlflow-run", link=report.mlflow_page, link_text="MLflow run")
-
-
 def run_pipeline(
-    attempt: Attempt, *, reporter: Reporter, tracking: Tracking, lasting_server: bool = True
+    attempt: Attempt,
+    *,
+    reporter: Reporter,
+    tracking: Tracking,
+    lasting_server: bool = True,
+    task_run: str | None = None,
 ) -> RunReport:
     """Run the pipeline for a run that this process holds, on this thread; return what it leaves.
 
     Prefect's server is expected at `PREFECT_API_URL` (see `seqline.launch`); one that is not
-    `lasting_server` is gone after the run, and no links are made to it.
+    `lasting_server` is gone after the run, and no links are made to it. A sweep's child is the
+    work of a `task_run`.
     """
     record = attempt.record
     settle_prefect(attempt.home, str(PREFECT_API_URL.value()))
@@ -338,13 +359,26 @@ def run_pipeline(
     token = _session.set(Session(attempt, reporter, tracking, lasting_server))
     try:
         with tags(record.tag):
-            result = pipeline(
-                task=record.config["task"]["name"],
-                architecture=record.config["architecture"]["name"],
-                cell=record.config["cell"]["name"],
-                seed=record.config["trainer"]["seed"],
-                overrides=record.overrides,
-            )
+            result = _call(record, task_run)
     finally:
         _session.reset(token)
     return _reports.pop(result["run_id"])
+
+
+def _call(record: RunRecord, task_run: str | None) -> dict[str, Any]:
+    """Call the flow; as a child of the task run, where there is one."""
+    parameters = {part: record.config[part]["name"] for part in ("task", "architecture", "cell")}
+    parameters |= {"seed": record.config["trainer"]["seed"], "overrides": record.overrides}
+    if task_run is None:
+        return _result(pipeline(**parameters))
+    with get_client(sync_client=True) as client:
+        made = client.create_flow_run(
+            pipeline, parameters=parameters, tags=[record.tag], parent_task_run_id=UUID(task_run)
+        )
+    return _result(run_flow_sync(pipeline, flow_run=made, parameters=parameters))
+
+
+def _result(returned: Any) -> dict[str, Any]:
+    """Return what a run that was not skipped gives; only those of a schedule are."""
+    assert isinstance(returned, dict)
+    return returned

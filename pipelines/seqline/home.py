@@ -86,6 +86,11 @@ class Home:
         return self.path / "runs"
 
     @property
+    def sweeps(self) -> Path:
+        """A folder for every sweep, with its record and its children's logs."""
+        return self.path / "sweeps"
+
+    @property
     def locks(self) -> Path:
         """Files that processes lock; the lock ends with its process."""
         return self.path / "locks"

@@ -5,14 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from seqline.home import Home, refuse_full_disk
 from seqline.reporter import Reporter
 from seqline.runs.attempt import Attempt
 from seqline.services.address import check_prefect, check_tracking
+from seqline.services.lasting import lasting_prefect
 from seqline.services.prefect_server import TemporaryServer, temporary_server
-from seqline.services.ui import running_ui
 from seqline.tracking.background import Tracking
 from seqline_plugins.errors import ServiceError
 
@@ -20,15 +21,24 @@ if TYPE_CHECKING:
     from seqline.flow import RunReport
 
 
-def launch(attempt: Attempt, reporter: Reporter) -> RunReport:
+@dataclass(frozen=True)
+class Parent:
+    """The task run in Prefect whose work a run is, of a sweep on a server that lasts or not."""
+
+    task_run: str
+    lasting: bool
+
+
+def launch(attempt: Attempt, reporter: Reporter, parent: Parent | None = None) -> RunReport:
     """Run the pipeline with a Prefect server at hand; return what the run leaves.
 
-    The server is the one `PREFECT_API_URL` names, else that of `seqline ui` if it is up, else a
-    temporary one. Raises `ServiceError` before any work when an address does not answer.
+    The server is the one `PREFECT_API_URL` names, else that of `seqline ui` or `seqline serve` if
+    one is up, else a temporary one. Raises `ServiceError` before any work when an address does
+    not answer.
     """
     check_tracking()
     check_prefect()
-    with _prefect_api(attempt.home) as server:
+    with prefect_api(attempt.home) as server:
         tracking = Tracking(attempt, reporter)
         from seqline.flow import run_pipeline  # after the address is known, which Prefect reads
 
@@ -38,7 +48,11 @@ def launch(attempt: Attempt, reporter: Reporter) -> RunReport:
 
         try:
             return run_pipeline(
-                attempt, reporter=reporter, tracking=tracking, lasting_server=server is None
+                attempt,
+                reporter=reporter,
+                tracking=tracking,
+                lasting_server=server is None if parent is None else parent.lasting,
+                task_run=parent.task_run if parent is not None else None,
             )
         except httpx.HTTPError as error:
             refuse_full_disk(attempt.home.path)
@@ -51,14 +65,15 @@ def launch(attempt: Attempt, reporter: Reporter) -> RunReport:
 
 
 @contextlib.contextmanager
-def _prefect_api(home: Home) -> Iterator[TemporaryServer | None]:
+def prefect_api(home: Home) -> Iterator[TemporaryServer | None]:
+    """Have `PREFECT_API_URL` name a server; gives the temporary one, None for one that lasts."""
     if os.environ.get("PREFECT_API_URL"):
         yield None
         return
-    up = running_ui(home)
+    up = lasting_prefect(home)
     try:
         if up is not None:
-            os.environ["PREFECT_API_URL"] = up.prefect + "/api"
+            os.environ["PREFECT_API_URL"] = up + "/api"
             yield None
         else:
             with temporary_server(home) as server:

@@ -263,7 +263,7 @@ def _network(config: Mapping[str, Any], encoding: Encoding) -> Network:
     size = inputs.output_size if of_entity is None else of_entity
     fed_size = inputs.fed_size if kind.output == "sequence" else None
     architecture = build_architecture(config["architecture"], size, kernel, fed_size)
-    head = task.head(task.config, encoding, architecture.output_size, config["loss"])
+    head = task.head_for(kind)(task.config, encoding, architecture.output_size, config["loss"])
     head.tie(inputs)
     network = Network(inputs, architecture, head)
     for layer in recurrent_layers(network):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from seqline_plugins.gate import Gate, block_diagonal, of_matrix
     from seqline_plugins.options import NoOptions, option, slot
     from seqline_plugins.recurrence import RecurrentStack
+    from seqline_plugins.rows import Rows
     from seqline_plugins.sources import DataSource
     from seqline_plugins.task import (
         Batch,
@@ -39,6 +40,7 @@ _HOME = {
     "gate": ("Gate", "block_diagonal", "of_matrix"),
     "options": ("NoOptions", "option", "slot"),
     "recurrence": ("RecurrentStack",),
+    "rows": ("Rows",),
     "sources": ("DataSource",),
     "task": (
         "Batch",
@@ -75,6 +77,7 @@ __all__ = [
     "Own",
     "PluginError",
     "RecurrentStack",
+    "Rows",
     "SearchTokens",
     "SeqlineError",
     "ServiceError",

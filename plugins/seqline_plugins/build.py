@@ -1,6 +1,7 @@
 """Making a plugin's object from its place in the composed configuration.
 
-A choice is a plain mapping, `{"name": "gru", "reset_after": true}`, as `--cfg` prints it.
+A choice is a plain mapping, `{"name": "gru", "reset_after": true}`, as `--cfg` prints it. In a
+program the name may be the class itself, or the class stand alone: `RecurrentStack(MyCell, …)`.
 """
 
 from __future__ import annotations
@@ -14,13 +15,16 @@ from seqline_plugins.discovery import load
 from seqline_plugins.options import build_config
 from seqline_plugins.task import Task
 
-Choice = Mapping[str, Any]
+Choice = Mapping[str, Any] | type[Any]
 
 
 def configure(kind: str, choice: Choice) -> tuple[type[Any], Any]:
     """Return the plugin class that a choice names and its checked configuration."""
+    if isinstance(choice, type):
+        choice = {"name": choice}
     options = {key: value for key, value in choice.items() if key != "name"}
-    plugin = load(kind, choice["name"])
+    name = choice["name"]
+    plugin = name if isinstance(name, type) else load(kind, name)
     return plugin, build_config(plugin.Config, options, kind)
 
 
@@ -41,7 +45,8 @@ def build_architecture(
     `fed_size` is for those whose output is a sequence of its own: the features fed back to it.
     """
     plugin, config = configure("architecture", choice)
-    fed = {} if fed_size is None else {"fed_size": fed_size}
+    writes = plugin.kind.output == "sequence"
+    fed = {"fed_size": fed_size} if writes and fed_size is not None else {}
     architecture: Architecture = plugin(config, input_size, kernel, **fed)
     return architecture
 

@@ -75,10 +75,12 @@ class Timestep:
 class Own:
     """A parameter of the cell's own beside the gates (a peephole, a norm's gain), shape (H,).
 
-    `init` is its value at the start; None draws it as the weights are drawn.
+    `init` is its value at the start; None draws it as the weights are drawn, or where there is a
+    `bound` uniformly from −bound to bound.
     """
 
     init: float | None = None
+    bound: float | None = None
 
 
 @dataclass(frozen=True)

@@ -22,5 +22,8 @@ class DataSource:
     file: str | None = option(None, "files: one file that is split here")
     column: str | None = option(None, "the column to learn, where the format has several")
     split: Any = option(None, "shares or row counts of train, validation and test")
+    fill: str | None = option(
+        None, "files: what stands in gaps of a series", choices=("previous", "linear")
+    )
     split_by: str = option("order", "how rows are dealt", choices=("order", "random"))
     seed: int = option(0, "governs splits and generated data", low=0)

@@ -7,6 +7,8 @@ Letters: B batch, T time, I features per step, H hidden features, C classes.
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,9 +20,14 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from seqline_plugins.architecture import Kind
+from seqline_plugins.errors import UserError
 from seqline_plugins.generation import Generation
 from seqline_plugins.options import NoOptions
 from seqline_plugins.sources import DataSource
+
+ENCODING = "encoding.json"
+SHOWN = 3
+"""Examples that a person is shown."""
 
 Example = dict[str, Any]
 """One raw example as read from its source: plain lists, strings and numbers."""
@@ -61,12 +68,18 @@ class Source(ABC):
         Raises `UserError` naming file and line for what cannot be read.
         """
 
-    @abstractmethod
     def fingerprint(self, data: DataSource) -> dict[str, Any]:
         """Return what determines the data without parsing it: file digests, package versions.
 
-        Raises `UserError` for a source that is not there.
+        Asked before anything else. As it is here it serves sources that draw or hold their data
+        themselves; one that reads files or the hub names what it reads. Raises `UserError` for a
+        source that is not there.
         """
+        if data.source != "builtin":
+            raise UserError(
+                f"data={data.source}: this task has only data of its own, expected data=builtin."
+            )
+        return {"source": data.source, "seed": data.seed, "split": data.split}
 
     @abstractmethod
     def baseline(self, splits: Mapping[str, Sequence[Example]]) -> dict[str, float]:
@@ -78,21 +91,26 @@ class Source(ABC):
 
 
 class Encoding(ABC):
-    """Turns raw examples into numbers and back; built from the training data, stored as JSON."""
+    """Turns raw examples into numbers and back; built from the training data, stored as JSON.
+
+    A dataclass whose fields JSON can hold needs no `save` and `load` of its own.
+    """
 
     @classmethod
-    @abstractmethod
     def build(cls, examples: Iterable[Example], config: Any) -> Encoding:
-        """Learn vocabularies from the training examples."""
+        """Learn vocabularies from the training examples; by default there are none."""
+        return cls()
 
-    @abstractmethod
     def save(self, folder: Path) -> None:
-        """Write the vocabularies as JSON into `folder`."""
+        """Write the vocabularies as JSON into `folder`, which is there."""
+        kept = dataclasses.asdict(self) if dataclasses.is_dataclass(self) else {}
+        (folder / ENCODING).write_text(json.dumps(kept, ensure_ascii=False), encoding="utf-8")
 
     @classmethod
-    @abstractmethod
     def load(cls, folder: Path) -> Encoding:
         """Read back what `save` wrote."""
+        kept = json.loads((folder / ENCODING).read_text(encoding="utf-8"))
+        return cls(**kept)
 
     @abstractmethod
     def encode(self, examples: Sequence[Example]) -> EncodedSplit:
@@ -157,7 +175,7 @@ class EncodedSplit(ABC):
 
     @abstractmethod
     def save(self, folder: Path) -> None:
-        """Write the split as Arrow tables into `folder`."""
+        """Write the split as Arrow tables into `folder`, which is there."""
 
     @classmethod
     @abstractmethod
@@ -308,32 +326,69 @@ class Task(ABC):
     source: ClassVar[type[Source]]
     encoding: ClassVar[type[Encoding]]
     split: ClassVar[type[EncodedSplit]]
+    """What the encoding's `encode` gives, to be opened again; `Rows` if it is not said."""
     inputs: ClassVar[type[Inputs]]
     head: ClassVar[type[Head]]
     scoring: ClassVar[type[Metrics]]
     generation: ClassVar[type[Generation] | None] = None
 
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if not hasattr(cls, "split"):
+            from seqline_plugins.rows import Rows  # which builds on this module
+
+            cls.split = Rows
+
     def __init__(self, config: Any = None) -> None:
         self.config = self.Config() if config is None else config
 
-    @abstractmethod
-    def parse(self, lines: Iterable[str], place: str) -> list[Example]:
-        """Read what a user gives `seqline predict`, a file's lines or standard input's."""
+    def head_for(self, kind: Kind) -> type[Head]:
+        """Return the head over an architecture of this kind, where the task fits several."""
+        return self.head
 
-    @abstractmethod
+    def parse(self, lines: Iterable[str], place: str) -> list[Example]:
+        """Read what a user gives `seqline predict`, a file's lines or standard input's.
+
+        By default each line is an example as JSON. Raises `UserError` naming the line that is not.
+        """
+        return [_object(line, f"{place}:{number}") for number, line in enumerate(lines, start=1)]
+
     def text_of(self, example: Example) -> str:
         """Return the line of plain text that `parse` reads as this example."""
+        return json.dumps(example, ensure_ascii=False)
 
-    @abstractmethod
     def render(
         self, examples: Sequence[Example], predicted: Sequence[Sequence[Any]], data: DataSource
     ) -> str:
-        """Return predictions as text in the format that `parse` read; `data` as in training."""
+        """Return predictions as text, by default words apart by spaces, a line an example.
 
-    @abstractmethod
+        `data` are as in training.
+        """
+        return "".join(" ".join(map(str, answer)) + "\n" for answer in predicted)
+
     def decode(self, encoding: Any, predicted: Tensor, batch: Batch) -> list[list[Any]]:
-        """Return predictions in the task's own words, one list a row, padding left out."""
+        """Return predictions in the task's own words, one list a row, padding left out.
 
-    @abstractmethod
+        By default they are the predicted numbers themselves, one for each step of the row.
+        """
+        rows = zip(predicted.tolist(), batch["lengths"].tolist(), strict=True)
+        return [row[:length] for row, length in rows]
+
     def samples(self, examples: Sequence[Example], predicted: Sequence[Sequence[Any]]) -> list[str]:
-        """Return a few examples as a person would want to see them, mistakes marked."""
+        """Return a few examples as a person would want to see them, mistakes marked.
+
+        By default the first three, as `text_of` gives them, and what was predicted.
+        """
+        pairs = list(zip(examples, predicted, strict=True))[:SHOWN]
+        return [f"{self.text_of(one)}: {' '.join(map(str, answer))}" for one, answer in pairs]
+
+
+def _object(line: str, place: str) -> Example:
+    """Return the example that a line of JSON holds; raises `UserError` for another line."""
+    try:
+        found = json.loads(line)
+    except ValueError as error:
+        raise UserError(f"{place}: expected an example as JSON ({error}).") from error
+    if not isinstance(found, dict):
+        raise UserError(f'{place}: expected an object of JSON, as in {{"KEY": …}}.')
+    return found

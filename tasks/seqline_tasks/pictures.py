@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -43,4 +44,38 @@ def draw_confusion(counts: Tensor, names: Sequence[str], path: Path) -> None:
     axes.set_ylabel("gold")
     partly = f", the {MOST} most confused of {len(present)}" if len(present) > MOST else ""
     axes.set_title(f"Confusion, % of each gold class{partly}")
+    figure.savefig(path, dpi=130)
+
+
+def draw_curve(
+    xs: Sequence[float],
+    curves: Mapping[str, Sequence[float]],
+    path: Path,
+    *,
+    x: str,
+    y: str,
+    logarithmic: bool = False,
+) -> None:
+    """Draw curves over the same places; the first in colour, those it is compared with in grey."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 3.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    greys = ("#6e7781", "#9aa5b1", "#c2c9d1")
+    for number, (name, ys) in enumerate(curves.items()):
+        style: dict[str, Any] = {"color": "#1f6feb", "marker": "o", "markersize": 4}
+        if number:
+            style = {"color": greys[(number - 1) % len(greys)], "linestyle": "--"}
+        axes.plot(xs, ys, label=name, **style)
+    if logarithmic:
+        axes.set_yscale("log")
+    else:
+        axes.set_ylim(bottom=0)
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
     figure.savefig(path, dpi=130)

@@ -54,6 +54,17 @@ def formula(**cell: object) -> Callable[[Formula], Formula]:
     return register
 
 
+@formula(name="unitary")
+def unitary(w: GateWeights, x: Tensor) -> Tensor:
+    V, W = gates(w.W_F)
+    turn = torch.exp(1j * w.own["angle"].detach())
+    s, outputs = torch.zeros(H, dtype=torch.complex128), []
+    for x_t in x:
+        s = turn * s + torch.complex(V @ x_t, W @ x_t)
+        outputs.append(s.real)
+    return torch.stack(outputs)
+
+
 @formula(name="mgu")
 def mgu(w: GateWeights, x: Tensor) -> Tensor:
     (W_f, W), (U_f, U), (b_f, b) = gates(w.W_F), gates(w.W_R), gates(w.bias)

@@ -15,12 +15,13 @@ CI_RUN = ROOT / ".ci" / "run"
 
 @pytest.fixture
 def programs(tmp_path: Path) -> Path:
-    """The only folder on the path: what the script needs, no compiler, and not root."""
+    """The only folder on the path: what the script needs, a browser, no compiler, and not root."""
     folder = tmp_path / "bin"
     folder.mkdir()
     for name in ("bash", "dirname", "cat"):
         (folder / name).symlink_to(shutil.which(name) or "")
     put(folder, "id", "echo 1000")
+    put(folder, "chromium", "true")
     for name in ("apt-get", "make"):
         put(folder, name, f'echo "{name} $* $PYTEST_ADDOPTS"')
     return folder

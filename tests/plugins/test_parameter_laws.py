@@ -77,6 +77,7 @@ LAWS = {
     "min_lstm": lambda n, H: 3 * H * (n + 1),
     "sru": lambda n, H: 3 * H * n + 2 * H + 2 * H + (0 if n == H else H * n),
     "qrnn": lambda n, H: 3 * H * (2 * n + 1),
+    "unitary": lambda n, H: 2 * H * n + H,
 }
 
 

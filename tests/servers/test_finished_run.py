@@ -125,7 +125,8 @@ def test_the_registered_model_answers_as_the_export_does(finished: dict[str, Any
 
     assert finished["registered"] == "pos_tagging 1"
     version = mlflow.MlflowClient().get_model_version("pos_tagging", "1")
-    wanted = f"lstm many_to_many, seed 0: test accuracy {finished['metrics']['accuracy']:.4f}"
+    name = "lstm many_to_many, max_epochs 2, hidden_size 8, seed 0"
+    wanted = f"{name}: test accuracy {finished['metrics']['accuracy']:.4f}"
     assert version.description.startswith(wanted)
     model = mlflow.pyfunc.load_model("models:/pos_tagging/1")
     lines = ["the dog sees a cat .", "run !"]

@@ -85,6 +85,153 @@ def run(
 
 
 @app.command()
+def sweep(
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="KEY=VALUE,VALUE",
+            help="What to vary: cell=rnn,lstm,gru trainer.seed=0,1,2 sweep.parallel=2",
+            autocompletion=complete_override,
+        ),
+    ] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Begin anew, also where the sweep is finished.")
+    ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Run more than 1,000 combinations without asking.")
+    ] = False,
+    cfg: Annotated[
+        bool, typer.Option("--cfg", help="Print every child's overrides and stop.")
+    ] = False,
+    traceback: Traceback = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Run many as one: a run for each combination of values, and a table of them.
+
+    The same command again goes on with the children that are missing.
+    """
+    with reported(traceback, as_json), undisturbed():
+        from seqline.cli.sweep import sweep as command
+
+        command(overrides or [], fresh=fresh, yes=yes, cfg=cfg, quiet=quiet, as_json=as_json)
+
+
+@app.command()
+def compare(
+    filters: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="FILTER", help="Which runs: cell=lstm,gru trainer.lr<=0.01 sweep=KEY"
+        ),
+    ] = None,
+    uri: Annotated[
+        str | None, typer.Option("--uri", help="MLflow's store; that of the runs if absent.")
+    ] = None,
+    csv: Annotated[
+        Path | None, typer.Option("--csv", help="Write it to a file as CSV, - prints it.")
+    ] = None,
+    markdown: Annotated[
+        Path | None, typer.Option("--md", help="Write it to a file in Markdown, - prints it.")
+    ] = None,
+    traceback: Traceback = False,
+    as_json: Json = False,
+) -> None:
+    """Compare finished runs: a row a model, its mean over seeds beside the baseline."""
+    with reported(traceback, as_json), undisturbed():
+        from seqline.cli.compare import compare as command
+
+        command(filters or [], uri=uri, csv=csv, markdown=markdown, as_json=as_json)
+
+
+@app.command()
+def schedule(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[KEY=VALUE]... | list | pause|resume|remove|run NAME",
+            help="What to run, as for `seqline run`; or what to do with a schedule.",
+            autocompletion=complete_override,
+        ),
+    ] = None,
+    cron: Annotated[
+        str | None, typer.Option("--cron", help="When: '0 3 * * *' is every night at three.")
+    ] = None,
+    zone: Annotated[
+        str | None, typer.Option("--zone", help="Its time zone; this machine's if absent.")
+    ] = None,
+    name: Annotated[str | None, typer.Option("--name", help="The schedule's name.")] = None,
+    overlap: Annotated[
+        str,
+        typer.Option("--overlap", help="While one is under way: skip, queue or allow the next."),
+    ] = "skip",
+    catch_up: Annotated[
+        str,
+        typer.Option("--catch-up", help="Of runs missed while nothing served: last, all or none."),
+    ] = "last",
+    traceback: Traceback = False,
+    as_json: Json = False,
+) -> None:
+    """Run by the clock: make a schedule with --cron, or list, pause, resume, remove or run one.
+
+    `seqline serve` runs what is due.
+    """
+    with reported(traceback, as_json):
+        from seqline.cli.schedule import schedule as command
+
+        command(
+            words or [],
+            cron=cron,
+            zone=zone,
+            name=name,
+            overlap=overlap,
+            catch_up=catch_up,
+            as_json=as_json,
+        )
+
+
+@app.command()
+def serve(traceback: Traceback = False) -> None:
+    """Run what schedules are due, until Ctrl-C; stopping it pauses no schedule."""
+    with reported(traceback):
+        from seqline.home import open_home, quiet_environment
+
+        quiet_environment()
+        from seqline.services.serve import serve_schedules
+
+        serve_schedules(open_home())
+
+
+@app.command()
+def promote(
+    task: Annotated[str, typer.Argument(metavar="TASK", help="The registered model's name.")],
+    version: Annotated[
+        str | None, typer.Argument(metavar="[VERSION]", help="The newest if absent.")
+    ] = None,
+    traceback: Traceback = False,
+    as_json: Json = False,
+) -> None:
+    """Make a version of a task's model its champion, by hand."""
+    with reported(traceback, as_json):
+        from seqline.cli.champion import promote as command
+
+        command(task, version, as_json=as_json)
+
+
+@app.command()
+def rollback(
+    task: Annotated[str, typer.Argument(metavar="TASK", help="The registered model's name.")],
+    traceback: Traceback = False,
+    as_json: Json = False,
+) -> None:
+    """Make the champion before the present one champion again."""
+    with reported(traceback, as_json):
+        from seqline.cli.champion import rollback as command
+
+        command(task, as_json=as_json)
+
+
+@app.command()
 def resume(
     run: Annotated[
         str | None,

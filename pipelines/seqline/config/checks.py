@@ -20,7 +20,7 @@ DECODING_METRICS = ("bleu", "chrf", "rouge", "rouge_1", "rouge_2", "rouge_l", "t
 SOURCE_KEYS = {
     "builtin": (),
     "hub": ("repo", "subset", "revision"),
-    "files": ("train", "validation", "test", "file"),
+    "files": ("train", "validation", "test", "file", "fill"),
 }
 """The keys of `data` that only one source reads."""
 

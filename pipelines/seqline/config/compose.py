@@ -45,6 +45,8 @@ def check(tree: Mapping[str, Any]) -> dict[str, Any]:
     """Return a composed tree with every section and plugin checked and every slot filled."""
     known = [*reversed(GROUPS), *SECTIONS]
     for key in tree:
+        if key == "sweep":
+            raise UserError("sweep: these keys are those of `seqline sweep`, not of one run.")
         if key not in known:
             near = nearest(str(key), known) or nearest_section(str(key))
             raise UserError(f"{key}: there is no such key.{near} Known: {', '.join(known)}.")

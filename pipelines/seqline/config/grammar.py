@@ -26,7 +26,13 @@ def parse(texts: Sequence[str]) -> list[Override]:
     return [_parse_one(parser, text) for text in texts]
 
 
-def _parse_one(parser: OverridesParser, text: str) -> Override:
+def parse_sweep(texts: Sequence[str]) -> list[Override]:
+    """Return the overrides that `sweep` takes: as `parse`, but a key may have several values."""
+    parser = OverridesParser.create()
+    return [_parse_one(parser, text, several=True) for text in texts]
+
+
+def _parse_one(parser: OverridesParser, text: str, *, several: bool = False) -> Override:
     key, equals, _ = text.partition("=")
     if not (key and equals):
         raise UserError(f"{text}: expected key=value, as in {_meant(key)}.")
@@ -37,7 +43,7 @@ def _parse_one(parser: OverridesParser, text: str) -> Override:
     if override.type is not OverrideType.CHANGE:
         bare = text.lstrip("+~")
         raise UserError(f"{text}: expected key=value without '{text[: -len(bare)]}': {bare}")
-    if override.is_sweep_override():
+    if override.is_sweep_override() and not several:
         raise UserError(_several(override, key, text))
     return override
 
@@ -56,7 +62,7 @@ def _several(override: Override, key: str, text: str) -> str:
     first = given.split(",")[0] if simple else "…"
     said = f"{key}: found several values, '{given}', expected one, as in {key}={first}."
     if override.key_or_group in group_names() or not simple:
-        return f"{said} One run trains one model."
+        return f"{said} One run trains one model; `seqline sweep` runs one for each."
     quoted = shlex.quote(f'{key}="{given}"')
     return f"{said} A list is written {key}=[{given}], a text with a comma {quoted}."
 

@@ -118,6 +118,12 @@ class Tracking:
     experiment: str | None = option(None, "the experiment's name; null is the task's name")
     run_name: str | None = option(None, "the run's name; null is architecture, cell and seed")
     register: bool = option(True, "add the model to the registry under the task's name")
+    promote: str = option(
+        "never",
+        "whether the alias champion moves to the new version: where it does better on the same "
+        "test data by more than chance",
+        choices=("never", "better"),
+    )
 
 
 @dataclass

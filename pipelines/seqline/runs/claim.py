@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from filelock import BaseFileLock, FileLock, Timeout
@@ -19,6 +20,15 @@ from seqline.stages.folder import digest_of
 from seqline_plugins.errors import UserError, nearest
 
 
+@dataclass(frozen=True)
+class InSweep:
+    """The place of a run in a sweep: its key, its run in MLflow, the child's name."""
+
+    sweep: str
+    parent: str
+    title: str
+
+
 def claim(
     config: Mapping[str, Any],
     home: Home,
@@ -26,13 +36,17 @@ def claim(
     *,
     fresh: bool = False,
     overrides: Sequence[str] = (),
+    child: InSweep | None = None,
+    apart: str | None = None,
 ) -> Attempt:
     """Return the attempt that this command is: at its interrupted twin, or at a new run.
 
-    A twin has the same configuration and tracking store. One whose plugins or data have changed
-    since is let be, and so are all with `fresh`. Raises `UserError` for a twin that is running.
+    A twin has the same configuration and tracking store, and is in the same sweep. One
+    whose plugins or data have changed since is let be, and so are all with `fresh`.
+    A run that is to have no twins is named by what sets it `apart`. Raises `UserError` for a twin
+    that is running.
     """
-    identity = digest_of({"config": config, "tracking": tracking_name(home)})
+    identity = identity_of(config, home, child.sweep if child is not None else apart)
     with _one_at_a_time(home):
         twins = [one for one in records(home, unfinished=True) if one.identity == identity]
         for twin in sorted(twins, key=_age, reverse=True):
@@ -51,6 +65,7 @@ def claim(
             tracking=tracking_name(home),
             status="running",
             code=code_of(config),
+            **(asdict(child) if child is not None else {}),
         )
         place_of(home, record.key).mkdir(parents=True)
         lock = lock_of(home, record.key)
@@ -58,6 +73,12 @@ def claim(
         attempt = Attempt(home, record, lock)
         attempt.begin()
         return attempt
+
+
+def identity_of(config: Mapping[str, Any], home: Home, apart: str | None = None) -> str:
+    """Return what a run has in common with its twins; a sweep's key sets its children apart."""
+    more = {"apart": apart} if apart is not None else {}
+    return digest_of({"config": config, "tracking": tracking_name(home), **more})
 
 
 def reclaim(

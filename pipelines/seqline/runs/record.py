@@ -38,6 +38,8 @@ class RunRecord:
     stages    the digests of the finished stages
     attempts  host, pid, time and flow run of each
     unmarked  what MLflow and Prefect are still to be told of an attempt that ended
+    sweep     the sweep it is a child of, `parent` that sweep's run in MLflow
+    title     what tells it from the sweep's other children
     """
 
     key: str
@@ -56,6 +58,9 @@ class RunRecord:
     stages: dict[str, str] = field(default_factory=dict)
     attempts: list[dict[str, Any]] = field(default_factory=list)
     unmarked: dict[str, str] = field(default_factory=dict)
+    sweep: str | None = None
+    parent: str | None = None
+    title: str | None = None
 
     @property
     def name(self) -> str:

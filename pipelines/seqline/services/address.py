@@ -81,9 +81,13 @@ def check_tracking() -> None:
     `ServiceError` where nothing answers, `UserError` for an address that no store can have.
     """
     uri = os.environ.get("MLFLOW_TRACKING_URI")
-    if not uri:
-        return
-    name, parts = f"MLFLOW_TRACKING_URI={uri}", urlsplit(uri)
+    if uri:
+        check_store(uri, f"MLFLOW_TRACKING_URI={uri}")
+
+
+def check_store(uri: str, name: str) -> None:
+    """Raise an error, beginning with `name`, when no store can be at an address."""
+    parts = urlsplit(uri)
     kind = parts.scheme.split("+")[0] or uri
     if kind not in STORES:
         raise UserError(

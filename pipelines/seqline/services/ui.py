@@ -17,6 +17,7 @@ from seqline.home import Home
 from seqline.runs.record import records
 from seqline.services.address import answers, free_port, wait_for
 from seqline.services.guard import start_guarded, stop
+from seqline.services.lasting import lasting_prefect
 from seqline.services.prefect_server import STARTUP
 from seqline.services.prefect_server import start_server as start_prefect
 from seqline_plugins.errors import ServiceError, UserError
@@ -53,9 +54,9 @@ def tracking_pages(home: Home) -> str | None:
 def serve_ui(home: Home, mlflow_port: int = MLFLOW_PORT, prefect_port: int = PREFECT_PORT) -> None:
     """Serve both until Ctrl-C; the next free ports are taken, and said.
 
-    What `MLFLOW_TRACKING_URI` or `PREFECT_API_URL` name is served already: only its address is
-    said. Raises `UserError` when another `seqline ui` serves this home, `ServiceError` when a
-    server does not start, or ends by itself.
+    What `MLFLOW_TRACKING_URI` or `PREFECT_API_URL` name, and Prefect of `seqline serve`, is served
+    already: only its address is said. Raises `UserError` when another `seqline ui` serves this
+    home, `ServiceError` when a server does not start, or ends by itself.
     """
     up = running_ui(home)
     if up is not None:
@@ -66,7 +67,7 @@ def serve_ui(home: Home, mlflow_port: int = MLFLOW_PORT, prefect_port: int = PRE
     console = Console(highlight=False)
     with contextlib.ExitStack() as stack:
         mlflow = _served_elsewhere("MLFLOW_TRACKING_URI", "")
-        prefect = _served_elsewhere("PREFECT_API_URL", "/api")
+        prefect = _served_elsewhere("PREFECT_API_URL", "/api") or lasting_prefect(home)
         servers = []
         if prefect is None:
             port = _port("Prefect", prefect_port, console)

@@ -46,6 +46,7 @@ def prepare(config: Mapping[str, Any], workspace: Workspace) -> StageResult:
         sizes = {}
         for name, examples in splits.items():
             encoded = encoding.encode(examples)
+            (folder / name).mkdir()
             encoded.save(folder / name)
             sizes[name] = {"examples": len(examples), "tokens": encoded.tokens}
             if name in SCORED:

@@ -6,7 +6,7 @@ import getpass
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,12 @@ AT_ONCE = 100
 """Parameters or tags in one request, MLflow's own limit."""
 KEY = "seqline.run"
 """The tag that holds the key of the run's record."""
+SWEEP = "sweep"
+"""The tag that a sweep's runs have in common."""
+TELLING = ("architecture.", "cell.", "trainer.", "task.", "loss.", "decode.")
+"""Sections whose options tell one run from another; those in `UNTOLD` do not."""
+UNTOLD = ("trainer.seed", "trainer.threads", "trainer.device", "trainer.checkpoint_minutes")
+MOST_NAMED = 3
 Config = Mapping[str, Any]
 
 
@@ -49,9 +55,15 @@ class TrackedRun:
             self.client, self.home, tracking["experiment"] or self.config["task"]["name"]
         )
         attempt.note(experiment=self.experiment)
-        name = tracking["run_name"] or run_name(self.config)
+        name = (
+            attempt.record.title
+            or tracking["run_name"]
+            or run_name(self.config, attempt.record.overrides)
+        )
         self._headline = name
-        first = {"mlflow.user": _user(), KEY: attempt.record.key, **_tags(self.config), **tags}
+        first = {"mlflow.user": user(), KEY: attempt.record.key, **_tags(self.config), **tags}
+        if attempt.record.sweep is not None and attempt.record.parent is not None:
+            first |= {SWEEP: attempt.record.sweep, "mlflow.parentRunId": attempt.record.parent}
         before = attempt.record.run_id
         if before is None and attempt.number > 1:
             before = run_of_key(client, self.experiment, attempt.record.key)
@@ -208,10 +220,25 @@ def history_of(trained: StageResult) -> Iterator[tuple[int, int, dict[str, float
             yield point["step"], point["timestamp_ms"], point["metrics"]
 
 
-def run_name(config: Config) -> str:
-    """Return a name that says what the run is: "lstm many_to_many, seed 0"."""
+def run_name(config: Config, overrides: Sequence[str] = ()) -> str:
+    """Return a name that says what the run is: "lstm many_to_many, lr 0.01, seed 0".
+
+    Of what was asked for, at most three options of the model and its training are named.
+    """
+    asked = (text.partition("=") for text in overrides)
+    named = [
+        f"{key.rpartition('.')[2]} {value}"
+        for key, _, value in asked
+        if key.startswith(TELLING) and key not in UNTOLD and len(value) <= 20
+    ]
     seed = config["trainer"]["seed"]
-    return f"{config['cell']['name']} {config['architecture']['name']}, seed {seed}"
+    model = f"{config['cell']['name']} {config['architecture']['name']}"
+    return ", ".join([model, *named[:MOST_NAMED], f"seed {seed}"])
+
+
+def as_parameter(key: str) -> str:
+    """Return an override's key as a name that every store can hold: no "@"."""
+    return key.replace("@", " at ")
 
 
 def flatten(config: Config, prefix: str = "") -> dict[str, str]:
@@ -229,7 +256,8 @@ def _short(text: str) -> str:
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 
-def _user() -> str:
+def user() -> str:
+    """Return whose process this is."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user may have no name

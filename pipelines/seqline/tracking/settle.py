@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from filelock import Timeout
@@ -12,6 +12,8 @@ from seqline.home import Home
 from seqline.runs.attempt import lock_of
 from seqline.runs.claim import tracking_name
 from seqline.runs.record import RunRecord, load, records, save
+from seqline.sweep import record as sweep_records
+from seqline.sweep.record import SweepRecord
 from seqline_plugins.errors import UserError
 
 if TYPE_CHECKING:
@@ -41,6 +43,37 @@ def settle_tracking(home: Home, client: MlflowClient) -> None:
                     continue  # the next command tries again
             del held.unmarked["mlflow"]
             save(home, held)
+    for sweep in _ended_sweeps(home, "mlflow"):
+        if sweep.tracking == tracking_name(home):
+            _kill_parents(client, sweep)
+            del sweep.unmarked["mlflow"]
+            sweep_records.save(home, sweep)
+
+
+def _kill_parents(client: MlflowClient, sweep: SweepRecord) -> None:
+    from mlflow.exceptions import MlflowException
+
+    for run_id in sweep.parents.values():
+        with suppress(MlflowException):  # it was deleted
+            if client.get_run(run_id).info.status == "RUNNING":
+                client.set_tag(run_id, "failure", "the sweep's process ended without a word")
+                client.set_terminated(run_id, "KILLED")
+
+
+def _ended_sweeps(home: Home, where: str) -> Iterator[SweepRecord]:
+    """Yield sweeps, held meanwhile, that nobody is at and of which one is still to be told."""
+    for record in sweep_records.sweeps(home):
+        if where not in record.unmarked:
+            continue
+        lock = sweep_records.lock_of(home, record.key)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            continue
+        try:
+            yield sweep_records.load(home, record.key)
+        finally:
+            lock.release()
 
 
 def _mark(client: MlflowClient, run_id: str, record: RunRecord) -> None:
@@ -72,10 +105,17 @@ def settle_prefect(home: Home, url: str) -> None:
                 continue  # the next command tries again
             del held.unmarked["prefect"]
             save(home, held)
+    for sweep in _ended_sweeps(home, "prefect"):
+        try:
+            crash_flow_runs(sweep, url)
+        except (httpx.HTTPError, OSError):
+            continue
+        del sweep.unmarked["prefect"]
+        sweep_records.save(home, sweep)
 
 
-def crash_flow_runs(record: RunRecord, url: str) -> None:
-    """Mark as CRASHED whatever of a run that has no process Prefect still takes to be running."""
+def crash_flow_runs(record: RunRecord | SweepRecord, url: str) -> None:
+    """Mark as CRASHED what Prefect still takes to be running of what has no process any more."""
     from prefect.client.orchestration import SyncPrefectClient
     from prefect.client.schemas.filters import (
         FlowRunFilter,

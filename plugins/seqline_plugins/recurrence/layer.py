@@ -5,13 +5,10 @@ Letters: B batch, T time, I input size, H hidden size.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from seqline_plugins.build import build_cell
+from seqline_plugins.build import Choice, build_cell
 from seqline_plugins.cell import GatedCell, StepCell
 from seqline_plugins.recurrence.kernels import Kernel, check_wanted, reverse
 from seqline_plugins.recurrence.reference import run_step_cell
@@ -30,7 +27,7 @@ class RecurrentLayer(nn.Module):
 
     def __init__(
         self,
-        cell: Mapping[str, Any],
+        cell: Choice,
         input_size: int,
         hidden_size: int,
         *,

@@ -5,13 +5,13 @@ Letters: B batch, T time, I input size, H hidden size, L layers, D directions.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from seqline_plugins.build import Choice
 from seqline_plugins.dropout import drop
 from seqline_plugins.recurrence.layer import RecurrentLayer
 
@@ -22,6 +22,7 @@ DIRECTIONS = ("forward", "backward")
 class RecurrentStack(nn.Module):
     """A cell × L layers × D directions, both directions' outputs concatenated (D·H).
 
+    `cell` is what a slot holds, `{"name": "gru"}` and options; a cell's class serves in tests.
     `direction` is "forward", "backward" or "both"; `dropout` is the share of a layer's outputs
     that is dropped before the next layer, while training (`variational`: the same ones at every
     step). The state is a flat dict,
@@ -30,7 +31,7 @@ class RecurrentStack(nn.Module):
 
     def __init__(
         self,
-        cell: Mapping[str, Any],
+        cell: Choice,
         input_size: int,
         hidden_size: int,
         *,

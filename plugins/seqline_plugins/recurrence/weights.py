@@ -84,6 +84,8 @@ class GateWeights(nn.Module):
         for name, own in cell.own.items():
             if own.init is not None:
                 nn.init.constant_(self.own[name], own.init)
+            elif own.bound is not None:
+                nn.init.uniform_(self.own[name], -own.bound, own.bound)
 
     def bias_of_all(self) -> Tensor:
         """Return the feed-forward bias of all gates, (G·H,), zero where a gate has none."""

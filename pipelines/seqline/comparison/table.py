@@ -1,0 +1,158 @@
+"""Runs that differ in their seed only become one row, with a mean and a 95 % interval."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from seqline.comparison.runs import BASELINE, PRIMARY, FinishedRun
+
+SEED = "trainer.seed"
+ALIKE = ("tracking.", "runner.")
+"""Sections that do not tell one model from another; `NOT_TOLD` are keys of others."""
+NOT_TOLD = (SEED, "trainer.checkpoint_minutes", "trainer.threads")
+NAMED = ("task.name", "architecture.name", "cell.name")
+DATA = "data_digest"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One model over its seeds.
+
+    settings    what else tells it from the other rows of its task, architecture and cell
+    interval    half of the 95 % interval of the mean, None of one seed
+    baseline    the mean of the trivial baseline, None where the task has none
+    minutes     of training; `tokens_per_second` while training, padding not counted
+    best        whether it is the best of its task and metric
+    """
+
+    task: str
+    architecture: str
+    cell: str
+    settings: str
+    seeds: int
+    metric: str
+    direction: str
+    primary: float
+    interval: float | None
+    baseline: float | None
+    parameters: float
+    tokens_per_second: float
+    minutes: float
+    runs: tuple[str, ...]
+    best: bool = False
+
+
+def tabulate(runs: Iterable[FinishedRun]) -> list[Row]:
+    """Return the rows, those of a task together, the best first.
+
+    Of two runs of one model and seed the newer one counts.
+    """
+    groups: dict[tuple[tuple[str, str], ...], dict[str, FinishedRun]] = {}
+    for run in sorted(runs, key=lambda one: one.ended_ms):
+        groups.setdefault(_model(run), {})[run.parameters.get(SEED, run.run_id)] = run
+    settings = _settings(list(groups))
+    rows = [
+        _row(list(seeds.values()), said)
+        for (seeds, said) in zip(groups.values(), settings, strict=True)
+    ]
+    rows.sort(key=lambda row: (row.task, row.metric, _rank(row)))
+    best: dict[tuple[str, str], Row] = {}
+    for row in rows:
+        best.setdefault((row.task, row.metric), row)
+    alone = {id(row) for key, row in best.items() if _others(rows, key)}
+    return [Row(**{**row.__dict__, "best": id(row) in alone}) for row in rows]
+
+
+def _others(rows: Sequence[Row], key: tuple[str, str]) -> bool:
+    return sum((row.task, row.metric) == key for row in rows) > 1
+
+
+def mean_interval(values: Sequence[float]) -> tuple[float, float | None]:
+    """Return the mean and half of its 95 % interval by Student's t; None of one value."""
+    mean = statistics.fmean(values)
+    if len(values) < 2:
+        return mean, None
+    from scipy.special import stdtrit
+
+    spread = statistics.stdev(values) / math.sqrt(len(values))
+    return mean, float(stdtrit(len(values) - 1, 0.975)) * spread
+
+
+def _model(run: FinishedRun) -> tuple[tuple[str, str], ...]:
+    told = {
+        key: value
+        for key, value in run.parameters.items()
+        if key not in NOT_TOLD and not key.startswith(ALIKE)
+    }
+    told["data"] = run.tags.get(DATA, "")[:8]
+    told["metric"] = run.tags.get("primary_metric", "")
+    return tuple(sorted(told.items()))
+
+
+def _settings(models: Sequence[tuple[tuple[str, str], ...]]) -> list[str]:
+    """Return for each model what tells it from those of the same task, architecture and cell."""
+    plain = [dict(model) for model in models]
+    alike: dict[tuple[str, ...], list[dict[str, str]]] = {}
+    for model in plain:
+        alike.setdefault(_names(model), []).append(model)
+    differing: dict[tuple[str, ...], list[str]] = {}
+    for names, members in alike.items():
+        values: dict[str, set[str]] = {}
+        for member in members:
+            for key, value in member.items():
+                values.setdefault(key, set()).add(value)
+        keys = [
+            key
+            for key, seen in values.items()
+            if len(seen) > 1 or (seen and any(key not in member for member in members))
+        ]
+        differing[names] = sorted(key for key in keys if key not in NAMED)
+    return [
+        ", ".join(
+            f"{key.rpartition('.')[2]} {model[key]}"
+            for key in differing[_names(model)]
+            if key in model
+        )
+        for model in plain
+    ]
+
+
+def _names(model: dict[str, str]) -> tuple[str, ...]:
+    return tuple(model.get(key, "") for key in NAMED)
+
+
+def _row(runs: Sequence[FinishedRun], settings: str) -> Row:
+    first = runs[0]
+    mean, half = mean_interval([run.metrics[PRIMARY] for run in runs])
+    beside = [run.metrics[BASELINE] for run in runs if BASELINE in run.metrics]
+
+    def middle(key: str) -> float:
+        values = [run.metrics[key] for run in runs if key in run.metrics]
+        return statistics.fmean(values) if values else math.nan
+
+    task, architecture, cell = (
+        str(first.value(kind) or "") for kind in ("task", "architecture", "cell")
+    )
+    return Row(
+        task=task,
+        architecture=architecture,
+        cell=cell,
+        settings=settings,
+        seeds=len(runs),
+        metric=first.tags.get("primary_metric", "primary"),
+        direction=first.tags.get("primary_direction", "higher"),
+        primary=mean,
+        interval=half,
+        baseline=statistics.fmean(beside) if beside else None,
+        parameters=middle("model/parameters"),
+        tokens_per_second=middle("throughput/tokens_per_second"),
+        minutes=middle("train/minutes"),
+        runs=tuple(run.run_id for run in runs),
+    )
+
+
+def _rank(row: Row) -> float:
+    return -row.primary if row.direction == "higher" else row.primary
