@@ -38,7 +38,7 @@ def generate(
     with torch.inference_mode():
         state = model.start(opening.batch, rows, generation.window)
         hidden = torch.empty(0)
-        for sample in opening.written:
+        for sample in opening.written[opening.told if model.kind.input == "entity" else 0 :]:
             hidden, state = model.follow(sample.expand(rows, *sample.shape), state)
         ended = torch.zeros(rows, dtype=torch.bool)
         for step in range(steps):

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from seqline_plugins.architecture import Architecture, Attended, State
+from seqline_plugins.architecture import Architecture, Attended, Kind, State
 from seqline_plugins.build import build_architecture, build_task
 from seqline_plugins.discovery import load
 from seqline_plugins.recurrence.layer import RecurrentLayer
@@ -35,8 +35,8 @@ class SequenceModel(nn.Module, ABC):
 
     @property
     @abstractmethod
-    def is_aligned(self) -> bool:
-        """Whether there is an output for every input: only then can its steps be cut in time."""
+    def kind(self) -> Kind:
+        """What goes in and comes out; only where outputs are aligned can steps be cut in time."""
 
     @abstractmethod
     def forward(self, batch: Batch, state: State | None = None) -> tuple[Any, State]:
@@ -110,9 +110,9 @@ class Network(SequenceModel):
         return [self]
 
     @property
-    def is_aligned(self) -> bool:
-        """Whether the architecture is."""
-        return self.architecture.kind.output == "aligned"
+    def kind(self) -> Kind:
+        """The architecture's."""
+        return self.architecture.kind
 
     def forward(self, batch: Batch, state: State | None = None) -> tuple[Any, State]:
         """Return what the head reads, (B, T, H) or `Attended`, and the state after it."""
@@ -243,9 +243,9 @@ class Ensemble(SequenceModel):
         self.members = nn.ModuleList(members)
 
     @property
-    def is_aligned(self) -> bool:
-        """Whether the members are."""
-        return self.networks[0].is_aligned
+    def kind(self) -> Kind:
+        """The members'."""
+        return self.networks[0].kind
 
     def forward(self, batch: Batch, state: State | None = None) -> tuple[Any, State]:
         """Return what every member's head reads, and their states."""

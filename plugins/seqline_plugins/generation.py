@@ -25,12 +25,15 @@ class Opening:
     written   samples (n, …), n ≥ 1, each as `Inputs.feedback` takes it: a start symbol, a prefix
     batch     one row of what the inputs read before anything is written, an entity; None for
               language models
+    told      how many of `written`, its first ones, `batch` tells already: a model that reads an
+              entity is not fed them
     shown     how many of `written` belong to the sequence that a person sees, its last ones
     warnings  what a person should know of the beginning they gave
     """
 
     written: Tensor
     batch: dict[str, Tensor] | None = None
+    told: int = 0
     shown: int = 0
     warnings: tuple[str, ...] = ()
 

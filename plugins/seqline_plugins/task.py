@@ -179,6 +179,10 @@ class EncodedSplit(ABC):
         inside = (whole["lengths"] - start).clamp(0, stop - start)
         return {**whole, **cut, "lengths": inside}
 
+    def seen_by(self, kind: Kind) -> EncodedSplit:
+        """Return the split as an architecture of a kind reads it by rows; by default as it is."""
+        return self
+
     def streams(self, count: int) -> EncodedSplit | None:
         """Return running text as `count` rows of equal length, side by side; the end may be cut.
 

@@ -180,7 +180,10 @@ def test_a_step_cell_says_why_it_has_no_code(theirs, capsys) -> None:
 
 @pytest.mark.parametrize(
     ("name", "cause"),
-    [("broken", "equations of the cell Broken: they read no gate 'candidates'; there are"), ("twice", "two gates of one name")],
+    [
+        ("broken", "equations of the cell Broken: they read no gate 'candidates'; there are"),
+        ("twice", "two gates of one name"),
+    ],
 )
 def test_a_cell_that_fails_is_said_in_one_message(theirs, capsys, name: str, cause: str) -> None:
     assert cause in refused(capsys, name)

@@ -26,6 +26,7 @@ SMALL = [
     "trainer.batch_size=4",
     "trainer.lr=0.02",
     "trainer.device=cpu",
+    "trainer.validate_every=4",
     "trainer.threads=1",
 ]
 TEXT = "int main(void)\n{\n\treturn 0;\n}\n\n"
@@ -39,6 +40,17 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     given = ["task=c_code", "data=files", f"data.file={folder}/code.c", *SMALL]
     streams = ["architecture.bidirectional=false", "trainer.bptt_steps=16"]
     run(compose([*given, *streams, "trainer.max_epochs=12"]), folder / "home")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def windowed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same by windows: eight characters in, the next one out."""
+    folder = tmp_path_factory.mktemp("windows")
+    (folder / "code.c").write_text(TEXT * 60, encoding="utf-8")
+    given = ["task=c_code", "data=files", f"data.file={folder}/code.c", *SMALL]
+    more = ["architecture=many_to_one", "trainer.max_epochs=2", "trainer.batch_size=32"]
+    run(compose([*given, *more]), folder / "home")
     return folder
 
 
@@ -92,6 +104,28 @@ def test_the_same_seed_writes_the_same(trained: Path, capfd: pytest.CaptureFixtu
     ]
     assert greedy[0] == greedy[1]
     assert greedy[0].startswith("int main(void)\n{\n\treturn 0;\n}\n")
+
+
+def test_windows_learn_score_and_write_too(
+    windowed: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    results = read_json(windowed / "home" / "evaluated" / "metrics.json")
+    assert results["metrics"]["bits_per_character"] < 0.6
+    options = ["--from", "}\n\nint mai", "decode.max_length=17", "decode.temperature=0"]
+    assert generated(capfd, windowed, *options) == "}\n\nint main(void)\n{\n\treturn\n"
+
+
+def test_one_to_many_goes_on_from_its_first_words(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "code.c").write_text(TEXT * 60, encoding="utf-8")
+    given = ["task=text", "data=files", f"data.file={tmp_path}/code.c", *SMALL]
+    more = ["architecture=one_to_many", "task.window=33", "task.beginning=4"]
+    run(compose([*given, *more, "trainer.max_epochs=30"]), tmp_path / "home")
+    results = read_json(tmp_path / "home" / "evaluated" / "metrics.json")
+    assert results["metrics"]["bits_per_character"] < 1.0
+    options = ["--from", "int main(", "decode.max_length=6", "decode.temperature=0"]
+    assert generated(capfd, tmp_path, *options).startswith("int main(void)")
 
 
 def test_what_it_never_saw_is_warned_of_and_works(

@@ -206,7 +206,7 @@ def test_scores_of_one_text_are_the_same_in_any_windows() -> None:
     from seqline.model import build_model
     from seqline.training.inference import answers
 
-    options = ["architecture.hidden_size=8", "task.characters.size=4", "task.window=4"]
+    options = ["architecture.hidden_size=8", "task.characters.size=4"]
     config = compose(["task=text", "architecture.bidirectional=false", *options])
     encoding = encoding_of(TEXT)
     split = encoding.encode([{"text": TEXT}])

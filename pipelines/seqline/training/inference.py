@@ -59,7 +59,7 @@ def is_walked(model: SequenceModel, split: EncodedSplit) -> bool:
 
     A model that gives one output for a whole sequence reads such a text row by row.
     """
-    return model.is_aligned and split.streams(1) is not None
+    return model.kind.output == "aligned" and split.streams(1) is not None
 
 
 def answers(
@@ -111,7 +111,8 @@ def _reading(model: SequenceModel, split: EncodedSplit) -> tuple[EncodedSplit, I
         assert streams is not None
         window = max(1, TOKENS // count)
         return streams, Windows(count, max(map(int, streams.lengths)), window)
-    return split, map(Portion, ordered_batches(split.lengths, TOKENS))
+    rows = split.seen_by(model.kind)
+    return rows, map(Portion, ordered_batches(rows.lengths, TOKENS))
 
 
 def score(

@@ -137,8 +137,9 @@ class Training:
     def _training_split(self) -> EncodedSplit:
         """Return the training data as they are read: running text as streams side by side."""
         split = self.splits["train"]
-        if not is_walked(self.model, split):
-            return split
+        self.walked = is_walked(self.model, split)
+        if not self.walked:
+            return split.seen_by(self.model.kind)
         size, tokens = self.trainer["batch_size"], self.trainer["batch_tokens"]
         rows = size or max(1, (tokens or 1) // self.trainer["bptt_steps"])
         streams = split.streams(rows)
@@ -147,7 +148,7 @@ class Training:
 
     def _batches_of_epoch(self) -> Sequence[Portion]:
         steps = self.trainer["bptt_steps"]
-        if self.read is not self.splits["train"]:
+        if self.walked:
             return Windows(len(self.read.lengths), int(self.read.lengths[0]), steps)
         batches = training_batches(
             self.read.lengths,

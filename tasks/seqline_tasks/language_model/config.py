@@ -29,6 +29,17 @@ class Config:
 
     characters: Characters = field(default_factory=Characters)
     window: int = option(
-        64, "characters that architecture=many_to_one reads before each that it tells", low=1
+        64,
+        "characters that many_to_one reads before each that it tells; of a piece that one_to_many "
+        "writes",
+        low=1,
+    )
+    beginning: int = option(
+        16, "first characters of a piece that one_to_many is given, at most all", low=1
     )
     samples: Samples = field(default_factory=Samples)
+
+    @property
+    def first(self) -> int:
+        """The characters that one_to_many is given: no more than a piece has."""
+        return min(self.beginning, self.window)

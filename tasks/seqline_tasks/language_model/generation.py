@@ -38,8 +38,10 @@ class TextGeneration(Generation):
 
     def opening(self, given: str | None) -> Opening:
         """Return the beginning in numbers, with a warning of what the model never saw."""
-        numbers = self.encoding.numbers(given or START)
-        written = torch.from_numpy(numbers.astype("int64"))
+        text, most = given or START, self.config.first
+        written = self._numbers(text)
+        first = self._numbers(text[:most].rjust(most, START)).unsqueeze(0)
+        batch = {"tokens": first, "lengths": torch.tensor([most])}
         unknown = self.encoding.unknown(given or "")
         warnings: tuple[str, ...] = ()
         if unknown:
@@ -49,7 +51,11 @@ class TextGeneration(Generation):
                 f"{' and others' if len(unknown) > 10 else ''} in training and reads "
                 f"{'them' if len(unknown) > 1 else 'it'} as an unknown character.",
             )
-        return Opening(written, shown=len(given or ""), warnings=warnings)
+        told = min(most, len(text)) - 1
+        return Opening(written, batch, told, shown=len(given or ""), warnings=warnings)
+
+    def _numbers(self, text: str) -> Tensor:
+        return torch.from_numpy(self.encoding.numbers(text).astype("int64"))
 
     def text(self, samples: Tensor) -> str:
         """Return the characters."""

@@ -29,11 +29,11 @@ class CharacterHead(Head):
 
     def loss(self, hidden: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the summed cross-entropy in nats and how many characters it is of."""
-        return self.softmax.loss(hidden, batch["targets"])
+        return self.softmax.loss(hidden, told_of(hidden, batch))
 
     def step_losses(self, hidden: Tensor, batch: Batch) -> Tensor:
         """Return the cross-entropy of every character."""
-        losses = self.softmax.step_losses(hidden, batch["targets"])
+        losses = self.softmax.step_losses(hidden, told_of(hidden, batch))
         return losses if losses.dim() > 1 else losses.unsqueeze(-1)
 
     def predict(self, hidden: Tensor) -> Tensor:
@@ -58,3 +58,9 @@ class CharacterHead(Head):
         scores[:, UNKNOWN] = NEVER
         uniform = torch.rand(len(scores), generator=draw, dtype=torch.float64)
         return pick(scores, uniform.to(scores.device), options)
+
+
+def told_of(outputs: Tensor, batch: Batch) -> Tensor:
+    """Return the characters that outputs (B, T, …) tell: all, or a piece's after its beginning."""
+    targets = batch["targets"]
+    return targets if targets.dim() == 1 else targets[:, targets.shape[1] - outputs.shape[1] :]

@@ -21,6 +21,7 @@ class CharacterInputs(Inputs):
     def __init__(self, config: Any, encoding: CharacterEncoding, kernel: str = "auto") -> None:
         super().__init__(config, encoding, kernel)
         self.output_size = self.fed_size = config.characters.size
+        self.entity_size = config.first * config.characters.size
         self.vectors = nn.Embedding(len(encoding), self.output_size)
         nn.init.normal_(self.vectors.weight)
         with torch.no_grad():
@@ -29,6 +30,16 @@ class CharacterInputs(Inputs):
     def forward(self, batch: Batch) -> tuple[Float[Tensor, "B T I"], Int[Tensor, "B"]]:
         """Return the vector of each character."""
         return self.vectors(batch["tokens"]), batch["lengths"]
+
+    def entity(self, batch: Batch) -> Float[Tensor, "B I"]:
+        """Return the vectors of a piece's first characters, one after the other."""
+        vectors: Tensor = self.vectors(batch["tokens"][:, : self.config.first])
+        return vectors.flatten(1)
+
+    def targets(self, batch: Batch) -> tuple[Float[Tensor, "B U I"], Int[Tensor, "B"]]:
+        """Return the vectors from the last of the first characters on, each told the next."""
+        told = self.config.first - 1
+        return self.vectors(batch["tokens"][:, told:]), batch["lengths"] - told
 
     def feedback(self, sample: Int[Tensor, "R"]) -> Float[Tensor, "R I"]:
         """Return the vectors of the characters that were written last."""

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from seqline_plugins.task import Batch, Example, Metrics
 from seqline_tasks.language_model.encoding import CharacterEncoding
+from seqline_tasks.language_model.head import told_of
 
 
 class CharacterMetrics(Metrics):
@@ -21,7 +22,7 @@ class CharacterMetrics(Metrics):
 
     def update(self, predicted: Tensor, batch: Batch, examples: Sequence[Example] = ()) -> None:
         """Add predictions, (B, T) or (B,)."""
-        self._right += int((predicted == batch["targets"]).sum())
+        self._right += int((predicted == told_of(predicted, batch)).sum())
         self._told += predicted.numel()
 
     def add_loss(self, loss: float, targets: int) -> None:

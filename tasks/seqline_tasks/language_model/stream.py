@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from seqline_plugins.architecture import Kind
 from seqline_plugins.errors import UserError
 from seqline_plugins.task import Batch, EncodedSplit, Example
 from seqline_tasks.data.ragged import Integers
@@ -125,6 +126,10 @@ class CharacterStream(EncodedSplit):
             "targets": read[:, -1],
         }
 
+    def seen_by(self, kind: Kind) -> EncodedSplit:
+        """Return pieces one after the other for an architecture that writes; else windows."""
+        return Pieces(self.numbers, self.steps) if kind.output == "sequence" else self
+
     def streams(self, count: int) -> Streams:
         """Return `count` parts of equal length; the last characters that do not fill one are cut.
 
@@ -153,7 +158,36 @@ class CharacterStream(EncodedSplit):
         return cls(stored, stored.window)
 
 
-class Streams(EncodedSplit):
+class Cut(EncodedSplit):
+    """A text as it is read; it is the text that is stored."""
+
+    def save(self, folder: Path) -> None:
+        """Not stored: the text is."""
+        raise NotImplementedError("rows are cut from a stored text when it is read")
+
+    @classmethod
+    def load(cls, folder: Path) -> Cut:
+        """Not stored: the text is."""
+        raise NotImplementedError("rows are cut from a stored text when it is read")
+
+
+class Pieces(Cut):
+    """A text cut into pieces of W characters, each by itself."""
+
+    def __init__(self, numbers: Numbers, steps: int) -> None:
+        self.numbers, self.steps = numbers, steps
+        count = max(0, len(numbers) - 1) // steps
+        self.lengths = np.broadcast_to(np.int64(steps), count)  # type: ignore[assignment]
+
+    def batch(self, rows: Sequence[int]) -> Batch:
+        """Return pieces: lengths (B,), tokens (B, W), what follows each, targets (B, W)."""
+        places = [row * self.steps for row in rows]
+        read = _stacked([self.numbers.cut(at, at + self.steps + 1) for at in places])
+        lengths = torch.full((len(places),), self.steps)
+        return {"lengths": lengths, "tokens": read[:, :-1], "targets": read[:, 1:]}
+
+
+class Streams(Cut):
     """A text cut into parts that are read side by side."""
 
     def __init__(self, numbers: Numbers, count: int) -> None:
@@ -176,15 +210,6 @@ class Streams(EncodedSplit):
         read = _stacked([self.numbers.cut(at + start, at + stop + 1) for at in places])
         lengths = torch.full((len(places),), stop - start)
         return {"lengths": lengths, "tokens": read[:, :-1], "targets": read[:, 1:]}
-
-    def save(self, folder: Path) -> None:
-        """Not stored: the text is."""
-        raise NotImplementedError("streams are cut from a stored text when it is read")
-
-    @classmethod
-    def load(cls, folder: Path) -> Streams:
-        """Not stored: the text is."""
-        raise NotImplementedError("streams are cut from a stored text when it is read")
 
 
 def _stacked(cut: Sequence[Integers]) -> torch.Tensor:

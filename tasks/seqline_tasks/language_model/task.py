@@ -23,10 +23,14 @@ MOST = 2000
 
 
 class LanguageModel(Task):
-    """Tells each character by those before it: all of them (aligned), or a window (entity)."""
+    """Tells each character by those before it: all of them, or a window; or goes on from words."""
 
     Config = Config
-    kinds = (Kind("sequence", "aligned"), Kind("sequence", "entity"))
+    kinds = (
+        Kind("sequence", "aligned"),
+        Kind("sequence", "entity"),
+        Kind("entity", "sequence"),
+    )
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric("bits_per_character", "lower"),
         Metric("accuracy"),
