@@ -10,6 +10,7 @@ import pytest
 
 from seqline.cli.cell_page import cell_sections
 from seqline.cli.main import main
+from seqline_plugins.cell import StepCell
 from seqline_plugins.discovery import installed, load
 from seqline_plugins.recurrence.generated import compiler
 

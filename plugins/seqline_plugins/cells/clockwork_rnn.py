@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from seqline_plugins.cell import StepCell
-from seqline_plugins.errors import DeclarationError
 from seqline_plugins.options import option
 
 
@@ -34,12 +33,7 @@ class ClockworkRNN(StepCell):
 
     def __init__(self, config: Any, input_size: int, hidden_size: int) -> None:
         super().__init__(config, input_size, hidden_size)
-        if hidden_size % config.groups:
-            raise DeclarationError(
-                f"{config.groups} groups do not divide hidden_size {hidden_size}; set cell.groups"
-            )
-        width = hidden_size // config.groups
-        group = torch.arange(hidden_size) // width
+        group = torch.arange(hidden_size) * config.groups // hidden_size  # as equal as can be
         self.register_buffer("period", 2**group, persistent=False)
         self.register_buffer("seen", group.unsqueeze(0) >= group.unsqueeze(1), persistent=False)
         self.enter = nn.Linear(input_size, hidden_size)

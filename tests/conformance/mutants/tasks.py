@@ -8,9 +8,9 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from parity import Accuracy, BitEncoding, BitInputs, Bits, Parity, ParityHead
-from seqline_tasks.translation.inputs import PieceInputs
 
 from seqline_plugins import Metric
+from seqline_tasks.text_to_text.inputs import PieceInputs
 from seqline_tasks.translation import Translation
 
 CAUGHT_BY: dict[str, str] = {}
