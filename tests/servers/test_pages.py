@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from chromium import Page, chromium
 from mlflow.tracking import MlflowClient
@@ -49,7 +50,12 @@ def test_a_runs_pages_show_its_figures_its_samples_and_its_stages(
     )
     page.run("[...document.querySelectorAll('li, button, a')]"
              ".find(e => e.innerText.trim() === 'Artifacts')?.click()")  # fmt: skip
-    page.wait_for("result", "mlflow-run", "training")
+    page.wait_for("result", "mlflow-run")
+    left = httpx.post(
+        f"{served.prefect}/api/artifacts/filter", json={"flow_runs": {"id": {"any_": [flow_run]}}}
+    ).json()
+    (progress,) = [one["data"] for one in left if one["key"] == "training"]
+    assert progress == 100.0
 
 
 @pytest.mark.slow

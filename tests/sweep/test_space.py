@@ -34,6 +34,7 @@ def test_ranges_choices_and_globs_are_hydras() -> None:
         "lstm",
         "min_lstm",
         "peephole_lstm",
+        "slstm",
     ]
     assert len(children("data.split=[0.8,0.1,0.1],[0.6,0.2,0.2]")) == 2
 
@@ -68,7 +69,7 @@ def test_the_sweeps_own_keys_are_checked() -> None:
         (["cell=rnn"], "the sweep is empty"),
         ([], "the sweep is empty"),
         (["trainer.seed=range(3,3)"], "holds no value"),
-        (["cell=glob(zz*)"], "fits none of: gru"),
+        (["cell=glob(zz*)"], "fits none of: antisymmetric_rnn, cifg"),
         (["trainer.lr=glob(*)"], "glob.* is for groups"),
         (["cell=rnn,gru", "sweep.paralel=2"], "Did you mean 'parallel'"),
         (["cell=rnn,gru", "sweep.parallel=0"], "sweep.parallel: found 0"),
