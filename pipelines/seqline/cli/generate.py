@@ -28,6 +28,7 @@ def generate(
     n: int = 1,
     beginning: str | None = None,
     to: Path | None = None,
+    allow_changed_plugins: bool = False,
     as_json: bool = False,
 ) -> None:
     """Print `n` texts as they come, a blank line between them, or write files into a folder.
@@ -40,7 +41,7 @@ def generate(
     from seqline.exported import load_export
 
     with contextlib.redirect_stdout(sys.stderr):
-        predictor = load_export(folder, overrides)
+        predictor = load_export(folder, overrides, allow_changed_plugins=allow_changed_plugins)
     generation = predictor.generation()
     opening = generation.opening(beginning)
     for warning in opening.warnings:

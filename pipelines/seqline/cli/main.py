@@ -324,6 +324,7 @@ def generate(
             help="Write files there; text goes to the terminal without it, all else to generated/.",
         ),
     ] = None,
+    allow_changed_plugins: AllowChanged = False,
     traceback: Traceback = False,
     as_json: Json = False,
 ) -> None:
@@ -335,7 +336,15 @@ def generate(
     with reported(traceback, as_json), undisturbed():
         from seqline.cli.generate import generate as command
 
-        command(model, overrides or (), n=n, beginning=beginning, to=to, as_json=as_json)
+        command(
+            model,
+            overrides or (),
+            n=n,
+            beginning=beginning,
+            to=to,
+            allow_changed_plugins=allow_changed_plugins,
+            as_json=as_json,
+        )
 
 
 @app.command()
