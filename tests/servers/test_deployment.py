@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -15,14 +17,20 @@ from processes import Served, environment
 
 
 def ask(served: Served, what: str, **body: Any) -> Any:
-    """Give Prefect's API something new."""
+    """Give Prefect's API something new; while its database is locked it answers 503: once more."""
     request = urllib.request.Request(
         f"{served.prefect}/api/{what}",
         data=json.dumps(body).encode(),
         headers={"Content-Type": "application/json"},
     )
-    with urllib.request.urlopen(request) as answer:
-        return json.load(answer)
+    for wait in (0.5, 1, 2, 4, None):
+        try:
+            with urllib.request.urlopen(request) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            if error.code != 503 or wait is None:
+                raise
+            time.sleep(wait)
 
 
 @pytest.fixture(scope="module")
