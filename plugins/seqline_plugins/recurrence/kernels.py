@@ -2,6 +2,7 @@
 
 generated   the cell's own equations as compiled code: C++ on a processor, Triton on a GPU
 vendor      torch's RNN, LSTM and GRU layers, for the cells that name one
+scan        all of time at once, for cells that are linear in their state
 reference   the plain loop: it serves everything
 """
 
