@@ -53,10 +53,11 @@ def _client(uri: str):  # type: ignore[no-untyped-def]  # mlflow's, imported lat
     from seqline.services.address import check_store
     from seqline_plugins.errors import ServiceError
 
+    kind, _, path = uri.partition(":///")
+    if kind.startswith("sqlite") and not Path(path).is_file():
+        missing = path or uri
+        raise UserError(f"{missing}: there is no such store, so no run yet; `seqline run` makes one.")
     check_store(uri, f"--uri {uri}")
-    path = Path(uri.partition(":///")[2])
-    if uri.startswith("sqlite") and not path.is_file():
-        raise UserError(f"{path}: there is no such store, so no run yet; `seqline run` makes one.")
     try:
         client = MlflowClient(tracking_uri=uri)
         client.search_experiments(max_results=1)
