@@ -55,8 +55,8 @@ def _client(uri: str):  # type: ignore[no-untyped-def]  # mlflow's, imported lat
 
     kind, _, path = uri.partition(":///")
     if kind.startswith("sqlite") and not Path(path).is_file():
-        missing = path or uri
-        raise UserError(f"{missing}: there is no such store, so no run yet; `seqline run` makes one.")
+        found = f"{path or uri}: there is no such store, so no run yet"
+        raise UserError(f"{found}; `seqline run` makes one.")
     check_store(uri, f"--uri {uri}")
     try:
         client = MlflowClient(tracking_uri=uri)
