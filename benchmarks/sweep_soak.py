@@ -14,7 +14,7 @@ from contextlib import closing
 from pathlib import Path
 
 from measure import Figure, arguments, clean_environment, conclude, machine_state, seqline
-from soak import SMALL, write_data
+from soak_scenarios import SMALL, write_data
 
 TOLD = ("cell", "settings", "seeds", "primary", "interval", "baseline", "parameters")
 
