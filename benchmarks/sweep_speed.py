@@ -34,7 +34,8 @@ def main():
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         folder = Path(name)
         bound = [f"trainer.max_minutes={given.minutes}", "trainer.max_epochs=null"]
-        overrides = [*write_data(folder), *SMALL, *bound, "trainer.checkpoint_minutes=5"]
+        calm = ["trainer.checkpoint_minutes=5", "trainer.validate_every=2"]
+        overrides = [*write_data(folder, 3000), *SMALL, *bound, *calm]
         overrides += given.override
         home = folder / "home"
         home.mkdir()
