@@ -44,7 +44,9 @@ def test_a_contestants_score_is_the_evaluations(
     contestant = Contestant(load_export(export), examples, "accuracy")
     everything = np.arange(len(examples))
     assert contestant.score(everything) == pytest.approx(results["metrics"]["accuracy"])
-    assert contestant.score(np.repeat(everything, 2)) == pytest.approx(results["metrics"]["accuracy"])
+    assert contestant.score(np.repeat(everything, 2)) == pytest.approx(
+        results["metrics"]["accuracy"]
+    )
 
 
 def test_a_model_is_not_better_than_itself(export: Path, examples: list[dict[str, Any]]) -> None:

@@ -25,7 +25,6 @@ from seqline_plugins.build import build_task
 from seqline_plugins.errors import UserError
 from seqline_plugins.task import Example, Metrics
 
-
 DRAWS, LEAST = 1000, 100
 """Draws of a bootstrap, and how many there are at least where its time is up."""
 Rows = npt.NDArray[np.int64]
