@@ -81,7 +81,7 @@ def test_a_sweep_over_three_tasks_in_both_pages(served: Served, page: Page, tmp_
     for experiment, parent in report["parents"].items():
         page.open(
             served.mlflow + runs_page(experiment),
-            "Run Name", "sweep:", "test/primary", "test/baseline", "primary_metric",
+            "Run Name", "sweep:", "test/primary", "test/baseline",
         )  # fmt: skip
         found = client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{parent}'")
         children.append(found[0])
