@@ -72,6 +72,13 @@ class PosTagging(Task):
         rows = zip(predicted.tolist(), batch["lengths"].tolist(), strict=True)
         return [[encoding.tags[tag] for tag in row[:length]] for row, length in rows]
 
+    @staticmethod
+    def refusal(config: Any, architecture: Any) -> str | None:
+        """Refuse to tag a word from later tags where later words are not read."""
+        if config.online and config.crf:
+            return "task.crf: found true with task.online=true, where no later tag is known."
+        return None
+
     def samples(self, examples: Sequence[Example], predicted: Sequence[Sequence[str]]) -> list[str]:
         """Return a few tagged sentences, mistakes marked."""
         return mark_mistakes(examples, predicted)
