@@ -9,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from prefect.states import Cancelled, Scheduled
 
 from seqline.cli.main import main
 from seqline.config.compose import compose
@@ -60,18 +61,25 @@ def test_an_unknown_time_zone_is_named_with_the_nearest() -> None:
 class Server:
     """What of Prefect's client the policy asks: other runs that are due, and a run's states."""
 
-    def __init__(self, due: list[datetime], states: list[str]) -> None:
-        self._due, self._states = due, states
+    def __init__(self, due: list[datetime], states: list[str], cancelled: bool) -> None:
+        self._due, self._states, self._cancelled = due, states, cancelled
 
     def read_flow_runs(self, flow_run_filter: Any) -> list[Any]:
-        return [SimpleNamespace(expected_start_time=moment) for moment in self._due]
+        state = Cancelled() if self._cancelled else Scheduled()
+        return [SimpleNamespace(expected_start_time=one, state=state) for one in self._due]
 
     def read_flow_run_states(self, flow_run_id: str) -> list[Any]:
         return [SimpleNamespace(name=name) for name in self._states]
 
 
 def asked(
-    catch_up: str, late: float, due: list[datetime], *, auto: bool = True, queued: bool = False
+    catch_up: str,
+    late: float,
+    due: list[datetime],
+    *,
+    auto: bool = True,
+    queued: bool = False,
+    cancelled: bool = False,
 ) -> str | None:
     run = SimpleNamespace(
         id="run",
@@ -80,7 +88,8 @@ def asked(
         auto_scheduled=auto,
         expected_start_time=NOW - timedelta(seconds=late),
     )
-    return missed(run, Server(due, ["Scheduled", QUEUED] if queued else ["Scheduled"]), NOW)
+    states = ["Scheduled", QUEUED] if queued else ["Scheduled"]
+    return missed(run, Server(due, states, cancelled), NOW)
 
 
 def test_of_runs_that_were_missed_the_policy_says_which_are_run() -> None:
@@ -89,6 +98,7 @@ def test_of_runs_that_were_missed_the_policy_says_which_are_run() -> None:
     assert asked("last", late, []) is None
     assert "missed by 12 min (catch-up=none)" in (asked("none", late, []) or "")
     assert asked("all", late, newer) is None
+    assert asked("last", late, newer, cancelled=True) is None  # no other one is run then
 
 
 def test_a_run_that_is_in_time_waited_its_turn_or_was_asked_for_is_not_missed() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from websockets.sync.client import ClientConnection, connect
 
-PATIENCE = 60.0
+PATIENCE = 240.0
 """Seconds that a page has to show what is waited for."""
 TEXT = "document.body ? document.body.innerText : ''"
 

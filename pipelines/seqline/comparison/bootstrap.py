@@ -158,7 +158,7 @@ def draw_pairs(
     """
     generator, N = np.random.default_rng(seed), examples
     everything = np.arange(N, dtype=np.int64)
-    whole = [score(everything) for score in (first, second)]
+    one, other = (score(everything) for score in (first, second))
     end = None if seconds is None else time.monotonic() + seconds
     found: list[float] = []
     while len(found) < draws:
@@ -169,4 +169,4 @@ def draw_pairs(
     differences = np.array(found)
     low, high = np.percentile(differences, [2.5, 97.5])
     above, below = (float(side.mean()) for side in (differences >= 0, differences <= 0))
-    return Paired(name, *whole, float(low), float(high), above, below, N, len(found))
+    return Paired(name, one, other, float(low), float(high), above, below, N, len(found))

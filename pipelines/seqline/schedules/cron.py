@@ -50,11 +50,12 @@ def check_cron(line: str, zone: str) -> Any:
 
 def _comes(line: str) -> bool:
     """Say whether a line whose fields are right is ever due: '0 3 31 2 *' is not."""
-    from prefect._vendor.croniter import CroniterBadDateError, croniter
+    import prefect._vendor.croniter as vendored
 
+    cron: Any = vendored  # the one that Prefect asks; it has no types
     try:
-        croniter(line).get_next()
-    except CroniterBadDateError:
+        cron.croniter(line).get_next()
+    except cron.CroniterBadDateError:
         return False
     return True
 

@@ -74,4 +74,6 @@ def _newer(flow_run: Any, client: Any, now: datetime) -> bool:
         expected_start_time=FlowRunFilterExpectedStartTime(after_=due, before_=until),
     )
     others = client.read_flow_runs(flow_run_filter=later)
-    return any(one.expected_start_time > due for one in others)
+    # with overlap=skip the first that is taken holds the place, and the newer ones are cancelled
+    waiting = (one for one in others if one.state is None or not one.state.is_cancelled())
+    return any(one.expected_start_time > due for one in waiting)
