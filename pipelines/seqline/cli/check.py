@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import sys
 import textwrap
 import time
@@ -77,12 +78,13 @@ def _page(kind: str, name: str, outcomes: Sequence[Outcome], seconds: float) -> 
     lines, told = [f"{kind} {name}"], set()
     for one in outcomes:
         reason = f" ({one.said})" if one.status == "skipped" else ""
-        if one.status == "wrong" and one.said in told:
+        gist = re.sub(r"\d+", "", one.said)  # the same of another batch is no more to read
+        if one.status == "wrong" and gist in told:
             reason = " (as above)"
         line = textwrap.shorten(f"{one.check.title}{reason}", WIDTH - 7, placeholder=" …")
         lines.append(f"  {MARKS[one.status]} {line}")
-        if one.status == "wrong" and one.said not in told:
-            told.add(one.said)
+        if one.status == "wrong" and gist not in told:
+            told.add(gist)
             indent = " " * 7
             lines += textwrap.wrap(
                 one.said,
