@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from measure import Figure, arguments, clean_environment, conclude, machine_state, median, seqline
-from soak import SMALL, write_data
+from soak_scenarios import SMALL, write_data
 
 STAGE = "prepare"
 

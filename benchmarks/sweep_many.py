@@ -13,7 +13,7 @@ from pathlib import Path
 
 from measure import Figure, arguments, clean_environment, conclude, machine_state, median, seqline
 from run_overhead import interface
-from soak import SMALL, write_data
+from soak_scenarios import SMALL, write_data
 
 
 def memory(pid):

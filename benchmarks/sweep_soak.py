@@ -14,7 +14,7 @@ from contextlib import closing
 from pathlib import Path
 
 from measure import Figure, arguments, clean_environment, conclude, machine_state, seqline
-from soak import SMALL, write_data
+from soak_scenarios import SMALL, write_data
 
 TOLD = ("cell", "settings", "seeds", "primary", "interval", "baseline", "parameters")
 
@@ -51,12 +51,12 @@ def main():
     parser = arguments(__doc__, "sweep_soak")
     parser.add_argument("--kills", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--longest", type=float, default=60.0, help="seconds before a kill")
+    parser.add_argument("--longest", type=float, default=25.0, help="seconds before a kill")
     given = parser.parse_args()
     before, draw = machine_state(), random.Random(given.seed)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        overrides = [*write_data(folder), *SMALL, "trainer.max_epochs=150"]
+        overrides = [*write_data(folder), *SMALL, "trainer.max_epochs=600"]
         overrides += ["tracking.register=false", *given.override]
         overrides += ["cell=rnn,gru", "trainer.seed=0,1,2", "sweep.parallel=2"]
         for each in ("calm", "killed"):

@@ -1,29 +1,25 @@
-"""Which of two models is better on the same examples, by more than chance: a paired bootstrap.
+"""Which of two models is better on the same examples, by more than chance.
 
-Both models answer the same examples; examples are drawn with replacement, and the metric of each
-model is computed anew over every draw (Koehn 2004). Metrics of a whole corpus, BLEU among them,
-are compared as they are reported.
+Both models answer the same examples, and a paired bootstrap compares the answers
+(`seqline.comparison.bootstrap`).
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from seqline.comparison.bootstrap import DRAWS, Paired, Rows, draw_pairs, sum_score
 from seqline.exported import Predictor, load_export
 from seqline.training.inference import Search, answers
 from seqline_plugins.errors import UserError
 from seqline_plugins.task import Example
 
-DRAWS, LEAST = 1000, 100
-"""Draws of the bootstrap, and how many there are at least where the time is up."""
 SECONDS = 60.0
 """Time that the draws may take."""
 CHANCE = 0.05
@@ -34,14 +30,15 @@ AT_ONCE = 256
 
 @dataclass(frozen=True)
 class Verdict:
-    """What came of it: both figures, the draws, and in what share the new one was not better."""
+    """What came of it: `paired` is the new one beside the old one, which came first."""
 
-    metric: str
-    new: float
-    old: float
-    draws: int
-    chance: float
-    examples: int
+    paired: Paired
+    direction: str
+
+    @property
+    def chance(self) -> float:
+        """The share of draws in which the new one is not better."""
+        return self.paired.below if self.direction == "higher" else self.paired.above
 
     @property
     def better(self) -> bool:
@@ -50,10 +47,10 @@ class Verdict:
 
     def __str__(self) -> str:
         """Return it in words."""
+        of = self.paired
         return (
-            f"{self.metric} {self.new:.4f} against the champion's {self.old:.4f} on the same "
-            f"{self.examples} examples; not better in {100 * self.chance:.1f} % of {self.draws} "
-            "draws"
+            f"{of.metric} {of.second:.4f} against the champion's {of.first:.4f} on the same "
+            f"{of.examples} examples; not better in {100 * self.chance:.1f} % of {of.draws} draws"
         )
 
 
@@ -64,19 +61,25 @@ class Contestant:
         self._of, self._examples, self._metric = predictor, examples, metric
         self._split = predictor.encoding.encode(examples)
         self._said: list[Tensor] = [torch.empty(0)] * len(examples)
+        answered: list[list[Any]] = [[] for _ in examples]
         task, search = predictor.task, None
         if task.decodes:
             search = Search(predictor.config["decode"], predictor.encoding.search_tokens)
         for found in answers(predictor.model, self._split, predictor.device, search):
-            for row, said in zip(found.rows, found.predicted, strict=True):
-                self._said[row] = said
+            own = [examples[row] for row in found.rows]
+            decoded = task.answer(predictor.encoding, found.predicted, found.batch, own)
+            for row, said, answer in zip(found.rows, found.predicted, decoded, strict=True):
+                self._said[row], answered[row] = said, answer
+        self._sums = sum_score(task.scoring, metric, examples, answered)
         self._losses: list[tuple[float, int]] | None = None
-        if metric not in self._compute(range(min(len(examples), AT_ONCE))):
-            self._losses = self._row_losses(search)
+        if self._sums is None and metric not in self._compute(range(min(len(examples), AT_ONCE))):
+            self._losses = self._row_losses()
 
-    def score(self, rows: Sequence[int]) -> float:
+    def score(self, rows: Rows) -> float:
         """Return the metric over the chosen examples, some of them perhaps several times."""
-        return float(self._compute(rows)[self._metric])
+        if self._sums is not None:
+            return self._sums(rows)
+        return float(self._compute(rows.tolist())[self._metric])
 
     def _compute(self, rows: Sequence[int]) -> Mapping[str, float]:
         metrics = self._of.task.scoring(self._of.task.config, self._of.encoding)
@@ -93,7 +96,7 @@ class Contestant:
                 metrics.add_loss(float(sum(losses)), int(sum(counts)))
         return metrics.compute()
 
-    def _row_losses(self, search: Search | None) -> list[tuple[float, int]]:
+    def _row_losses(self) -> list[tuple[float, int]]:
         found: list[tuple[float, int]] = []
         with torch.inference_mode():
             for row in range(len(self._examples)):
@@ -122,18 +125,9 @@ def compare(
     """
     if len(examples) < 2:
         raise UserError("its test data are no separate examples, of which some could be drawn.")
-    pair = [Contestant(load_export(folder), examples, metric) for folder in (new, old)]
-    everything = range(len(examples))
-    figures = [one.score(everything) for one in pair]
-    sign = 1.0 if direction == "higher" else -1.0
-    generator = np.random.default_rng(seed)
-    end, not_better, draws = time.monotonic() + SECONDS, 0, 0
-    while draws < most and (draws < LEAST or time.monotonic() < end):
-        rows = generator.integers(0, len(examples), len(examples)).tolist()
-        first, second = (one.score(rows) for one in pair)
-        not_better += sign * (first - second) <= 0
-        draws += 1
-    return Verdict(metric, figures[0], figures[1], draws, not_better / draws, len(examples))
+    one, other = (Contestant(load_export(folder), examples, metric) for folder in (old, new))
+    given = (metric, one.score, other.score, len(examples))
+    return Verdict(draw_pairs(*given, draws=most, seed=seed, seconds=SECONDS), direction)
 
 
 def _stacked(said: Sequence[Tensor], batch: Mapping[str, Any], decodes: bool) -> Tensor:

@@ -62,7 +62,7 @@ class SequenceModel(nn.Module, ABC):
         """Return the loss of every step, (B, T): `loss` before it is summed."""
 
     @abstractmethod
-    def predict(self, hidden: Any) -> Tensor:
+    def predict(self, hidden: Any, lengths: Tensor | None = None) -> Tensor:
         """Return the most probable outputs, one a step."""
 
     @abstractmethod
@@ -160,9 +160,17 @@ class Network(SequenceModel):
         """Return the head's losses."""
         return self.head.step_losses(hidden, batch)
 
-    def predict(self, hidden: Any) -> Tensor:
+    def predict(self, hidden: Any, lengths: Tensor | None = None) -> Tensor:
         """Return the head's predictions."""
-        return self.head.predict(hidden)
+        return self.head.predict(hidden, **self._known(lengths))
+
+    def probabilities(self, hidden: Any, lengths: Tensor | None = None) -> Tensor:
+        """Return the head's probabilities of all classes."""
+        return self.head.probabilities(hidden, **self._known(lengths))
+
+    def _known(self, lengths: Tensor | None) -> dict[str, Tensor]:
+        """Return what a head reads beside the hidden features."""
+        return {} if lengths is None or not self.head.reads_lengths else {"lengths": lengths}
 
     def begin(self, batch: Batch) -> tuple[State, Tensor]:
         """Read the input."""
@@ -274,10 +282,10 @@ class Ensemble(SequenceModel):
         pairs = zip(self.networks, hidden, strict=True)
         return torch.stack([one.step_losses(own, batch) for one, own in pairs]).mean(dim=0)
 
-    def predict(self, hidden: Any) -> Tensor:
+    def predict(self, hidden: Any, lengths: Tensor | None = None) -> Tensor:
         """Return the classes whose mean probability is largest."""
         pairs = zip(self.networks, hidden, strict=True)
-        each = [member.head.probabilities(own) for member, own in pairs]
+        each = [member.probabilities(own, lengths) for member, own in pairs]
         return torch.stack(each).mean(dim=0).argmax(dim=-1)
 
     def begin(self, batch: Batch) -> tuple[State, Tensor]:

@@ -252,10 +252,13 @@ class Head(nn.Module, ABC):
     """A task's trainable end: hidden (B, T, H) → a distribution, with its loss.
 
     `loss` is the configuration's section of that name. A head that `reads_attention` is given
-    `Attended` instead of hidden features where the architecture is attentive.
+    `Attended` instead of hidden features where the architecture is attentive. One whose steps
+    depend on each other `reads_lengths`: `predict` and `probabilities` are then given the steps of
+    each row too, (B,), as `lengths`.
     """
 
     reads_attention: ClassVar[bool] = False
+    reads_lengths: ClassVar[bool] = False
 
     def __init__(
         self, config: Any, encoding: Any, input_size: int, loss: Mapping[str, Any]
@@ -442,8 +445,8 @@ class Task(ABC):
         return [example]
 
     @staticmethod
-    def refusal(config: Any, architecture: Any) -> str | None:
-        """Return why the options of an architecture do not fit the task's, if they do not."""
+    def refusal(config: Any, architecture: Any, loss: Mapping[str, Any]) -> str | None:
+        """Return why the options of architecture and loss do not fit the task's, if they do not."""
         return None
 
     def draw_attention(

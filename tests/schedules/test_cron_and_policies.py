@@ -40,8 +40,9 @@ def test_a_cron_line_becomes_prefects_schedule(line: str) -> None:
         ("0 3 32 * *", r"the day of the month \(field 3\)"),
         ("0 3 * foo *", r"found 'foo' as the month \(field 4\)"),
         ("0 3 * * 9", r"the day of the week \(field 5\)"),
-        ("0 3 * *", "found 4 fields, expected five: minute, hour"),
-        ("", "found 0 fields"),
+        ("0 3 * *", "found 4 of five fields, expected: minute, hour"),
+        ("", "found 0 of five fields"),
+        ("0 3 30 2 *", "never comes: no month '2' has a day of the month '30'"),
     ],
 )
 def test_a_wrong_cron_line_names_its_field(line: str, said: str) -> None:

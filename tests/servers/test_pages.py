@@ -16,6 +16,8 @@ from chromium import Page, chromium
 from mlflow.tracking import MlflowClient
 from processes import SEQLINE, Served, environment
 
+from seqline.tracking.store import runs_page
+
 KEEP = "SEQLINE_SCREENSHOTS"
 """The variable that names a folder in which the screenshots are kept, to be looked at."""
 EXPANDER = "button[data-component-id*='runnamecellrenderer']"
@@ -77,7 +79,10 @@ def test_a_sweep_over_three_tasks_in_both_pages(served: Served, page: Page, tmp_
     client = MlflowClient(tracking_uri=served.mlflow)
     children = []
     for experiment, parent in report["parents"].items():
-        page.open(f"{served.mlflow}/#/experiments/{experiment}/runs", "Run Name", "sweep:")
+        page.open(
+            served.mlflow + runs_page(experiment),
+            "Run Name", "sweep:", "test/primary", "test/baseline", "primary_metric",
+        )  # fmt: skip
         found = client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{parent}'")
         children.append(found[0])
         assert page.click(EXPANDER)
@@ -87,6 +92,12 @@ def test_a_sweep_over_three_tasks_in_both_pages(served: Served, page: Page, tmp_
             f"{served.mlflow}/#/experiments/{experiment}/runs/{parent}",
             "sweep: experiment × cell", "Child runs", "baseline",
         )  # fmt: skip
+    places = json.dumps(list(report["parents"]))
+    page.open(
+        f"{served.mlflow}/#/compare-experiments/s?experiments={places}",
+        "Displaying Runs from 3 Experiments",
+    )  # fmt: skip
+    keep(page, "mlflow-experiments")
     ids = json.dumps([one.info.run_id for one in children])
     places = json.dumps([one.info.experiment_id for one in children])
     page.open(
@@ -104,7 +115,8 @@ def test_a_sweep_over_three_tasks_in_both_pages(served: Served, page: Page, tmp_
     note = served.home / "sweeps" / report["sweep"] / "sweep.json"
     flow_run = json.loads(note.read_text())["record"]["attempts"][-1]["flow_run"]
     page.open(f"{served.prefect}/runs/flow-run/{flow_run}", "sweep: experiment × cell", "Completed")
+    keep(page, "prefect-sweep")
     page.run("[...document.querySelectorAll('li, button, a')]"
              ".find(e => e.innerText.trim() === 'Artifacts')?.click()")  # fmt: skip
     page.wait_for("sweep-progress", "sweep-result", "mlflow-1", "mlflow-2", "mlflow-3")
-    keep(page, "prefect-sweep")
+    keep(page, "prefect-artifacts")

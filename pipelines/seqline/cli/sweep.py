@@ -82,7 +82,7 @@ def sweep(
         raise KeyboardInterrupt(
             f"interrupted; the same command again goes on with sweep {found.record.key}."
         ) from None
-    _show(found.record, rows, troubles, as_json)
+    _show(home, found.record, rows, troubles, as_json)
     failed = [title for title, one in troubles.items() if one.status == "failed"]
     if failed:
         raise SeqlineError(
@@ -192,13 +192,19 @@ def _show_finished(home: Home, record: SweepRecord, as_json: bool) -> None:
     rows = _rows(open_store(home), record.key)
     if not as_json:
         print("this sweep is finished already; --fresh runs it again.", file=sys.stderr)  # noqa: T201
-    _show(record, rows, {}, as_json)
+    _show(home, record, rows, {}, as_json)
 
 
 def _show(
-    record: SweepRecord, rows: Sequence[Row], troubles: Mapping[str, Outcome], as_json: bool
+    home: Home,
+    record: SweepRecord,
+    rows: Sequence[Row],
+    troubles: Mapping[str, Outcome],
+    as_json: bool,
 ) -> None:
     from seqline.comparison.render import as_plain, show
+    from seqline.services.ui import tracking_pages
+    from seqline.tracking.store import runs_page
 
     if as_json:
         listed = [
@@ -219,6 +225,9 @@ def _show(
     for title, one in troubles.items():
         console.print(f"{title}: {one.status}, {one.error}", style="red", soft_wrap=True)
     console.print(f"the table again: seqline compare sweep={record.key}", soft_wrap=True)
+    pages = tracking_pages(home)
+    for experiment in record.parents if pages is not None else ():
+        console.print(f"in MLflow: {pages}{runs_page(experiment)}", soft_wrap=True)
 
 
 def _show_children(space: Space, settings: Settings, as_json: bool) -> None:

@@ -1,18 +1,21 @@
-"""Whether one run is better than another by more than chance: paired bootstrap of stored outputs.
+"""Whether one of two is better than the other by more than chance: the paired bootstrap.
 
-The test split is drawn again and again, with replacement, and both runs are scored on the same draw
-(Koehn 2004).
+The test split is drawn again and again, with replacement, and both are scored on the same draw
+(Koehn 2004): two runs by what they wrote, two models by what they answer (`seqline.contest`).
+Metrics of a whole corpus, BLEU among them, are compared as they are reported.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from seqline.exported import MARK
 from seqline.home import Home
@@ -22,13 +25,20 @@ from seqline_plugins.build import build_task
 from seqline_plugins.errors import UserError
 from seqline_plugins.task import Example, Metrics
 
+DRAWS, LEAST = 1000, 100
+"""Draws of a bootstrap, and how many there are at least where its time is up."""
+Rows = npt.NDArray[np.int64]
+Score = Callable[[Rows], float]
+"""Gives the metric over the chosen examples, some of them several times."""
+
 
 @dataclass(frozen=True)
 class Paired:
-    """What two runs are worth on the same examples.
+    """What two are worth on the same examples.
 
-    `difference` is second − first, `low` to `high` its 95 % interval over the draws, `p` the chance
-    of a difference so far from none where there is none, both sides counted.
+    first, second  the metric over all examples
+    low, high      the 95 % interval of `difference`, second − first, over the draws
+    above, below   shares of the draws in which it is ≥ 0 and ≤ 0
     """
 
     metric: str
@@ -36,14 +46,20 @@ class Paired:
     second: float
     low: float
     high: float
-    p: float
+    above: float
+    below: float
     examples: int
     draws: int
 
     @property
     def difference(self) -> float:
-        """The second run's figure less the first's."""
+        """The second figure less the first."""
         return self.second - self.first
+
+    @property
+    def p(self) -> float:
+        """The chance of a difference so far from none where there is none, both sides counted."""
+        return min(1.0, 2 * max(min(self.above, self.below), 1 / self.draws))
 
 
 @dataclass(frozen=True)
@@ -56,7 +72,7 @@ class Outputs:
 
 
 def compare_runs(
-    home: Home, first: Path, second: Path, *, metric: str | None = None, draws: int = 1000
+    home: Home, first: Path, second: Path, *, metric: str | None = None, draws: int = DRAWS
 ) -> Paired:
     """Return the paired bootstrap of two runs, named by the folders of their exported models.
 
@@ -97,25 +113,60 @@ def paired_bootstrap(
     first: Sequence[list[Any]],
     second: Sequence[list[Any]],
     *,
-    draws: int = 1000,
+    draws: int = DRAWS,
     seed: int = 0,
 ) -> Paired:
     """Return the difference of two runs' answers to the same examples, and how sure it is.
 
     Raises `UserError` for a metric that is not made of sums over examples.
     """
-    given = [metrics.statistics(name, examples, answers) for answers in (first, second)]
-    if given[0] is None or given[1] is None:
+    scores = [sum_score(metrics, name, examples, answers) for answers in (first, second)]
+    if scores[0] is None or scores[1] is None:
         raise UserError(f"'{name}' is no metric whose parts add up over the examples.")
-    one, other = (np.asarray(rows, dtype=np.float64) for rows in given)
-    draw, N = np.random.default_rng(seed), len(examples)
-    whole, again = (metrics.figure(name, rows.sum(axis=0).tolist()) for rows in (one, other))
-    differences = np.empty(draws)
-    for number in range(draws):
-        times = np.bincount(draw.integers(N, size=N), minlength=N).astype(np.float64)
-        values = [metrics.figure(name, (times @ rows).tolist()) for rows in (one, other)]
-        differences[number] = values[1] - values[0]
+    return draw_pairs(name, scores[0], scores[1], len(examples), draws=draws, seed=seed)
+
+
+def sum_score(
+    metrics: type[Metrics], name: str, examples: Sequence[Example], answers: Sequence[list[Any]]
+) -> Score | None:
+    """Return the score of answers, None for a metric that is not made of sums over examples."""
+    given = metrics.statistics(name, examples, answers)
+    if given is None:
+        return None
+    parts = np.asarray(given, dtype=np.float64)
+
+    def score(rows: Rows) -> float:
+        times = np.bincount(rows, minlength=len(parts)).astype(np.float64)
+        return metrics.figure(name, (times @ parts).tolist())
+
+    return score
+
+
+def draw_pairs(
+    name: str,
+    first: Score,
+    second: Score,
+    examples: int,
+    *,
+    draws: int = DRAWS,
+    seed: int = 0,
+    seconds: float | None = None,
+) -> Paired:
+    """Return the bootstrap of two scores over so many examples.
+
+    Where drawing takes longer than `seconds` it ends early, with `LEAST` draws at least.
+    """
+    generator, N = np.random.default_rng(seed), examples
+    everything = np.arange(N, dtype=np.int64)
+    whole = [score(everything) for score in (first, second)]
+    end = None if seconds is None else time.monotonic() + seconds
+    found: list[float] = []
+    while len(found) < draws:
+        if end is not None and len(found) >= LEAST and time.monotonic() > end:
+            break
+        rows = generator.integers(N, size=N)
+        found.append(second(rows) - first(rows))
+    differences = np.array(found)
     low, high = np.percentile(differences, [2.5, 97.5])
-    against = min(float((differences <= 0).mean()), float((differences >= 0).mean()))
-    p = min(1.0, 2 * max(against, 1 / draws))
-    return Paired(name, whole, again, float(low), float(high), p, N, draws)
+    above, below = (float(side.mean()) for side in (differences >= 0, differences <= 0))
+    return Paired(name, *whole, float(low), float(high), above, below, N, len(found))

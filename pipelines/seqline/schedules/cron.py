@@ -27,7 +27,7 @@ def check_cron(line: str, zone: str) -> Any:
     fields = line.split()
     if len(fields) != len(FIELDS):
         raise UserError(
-            f"--cron '{line}': found {len(fields)} fields, expected five: "
+            f"--cron '{line}': found {len(fields)} of five fields, expected: "
             f"{', '.join(name for name, _ in FIELDS)}, as in '0 3 * * *'."
         )
     for place, (field, (name, wanted)) in enumerate(zip(fields, FIELDS, strict=True)):
@@ -40,7 +40,23 @@ def check_cron(line: str, zone: str) -> Any:
                 f"--cron '{line}': found '{field}' as the {name} (field {place + 1}), expected "
                 f"{wanted}, a list 1,2, a range 1-5, a step */2 or *."
             ) from None
+    if not _comes(line):
+        raise UserError(
+            f"--cron '{line}': never comes: no {FIELDS[3][0]} '{fields[3]}' has a {FIELDS[2][0]} "
+            f"'{fields[2]}'."
+        )
     return CronSchedule(cron=line, timezone=zone)
+
+
+def _comes(line: str) -> bool:
+    """Say whether a line whose fields are right is ever due: '0 3 31 2 *' is not."""
+    from prefect._vendor.croniter import CroniterBadDateError, croniter
+
+    try:
+        croniter(line).get_next()
+    except CroniterBadDateError:
+        return False
+    return True
 
 
 def check_zone(zone: str) -> None:

@@ -25,12 +25,19 @@ from seqline_plugins.errors import ServiceError
 
 STARTUP = 240.0
 """Seconds that the first start may take on a busy machine: it makes Prefect's database."""
+LEASES = {
+    "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": (
+        "prefect.server.concurrency.lease_storage.filesystem"
+    )
+}
+"""Who holds a schedule's one place outlives a server that is started again. Of leases in memory
+the places would stay taken for ever, and a run that holds one would end at its next renewal."""
 
 
 def start_server(home: Home, port: int, *, pages: bool) -> subprocess.Popen[bytes]:
     """Start a server on a port of loopback, in a session of its own: Ctrl-C does not reach it."""
     home.prefect.mkdir(parents=True, exist_ok=True)
-    environment = {**os.environ, "PREFECT_HOME": str(home.prefect)}
+    environment = {**LEASES, **os.environ, "PREFECT_HOME": str(home.prefect)}
     environment.pop("PREFECT_API_URL", None)
     url = f"http://127.0.0.1:{port}/api"
     if pages:

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 from rich.console import Console
@@ -90,6 +90,9 @@ def serve_ui(home: Home, mlflow_port: int = MLFLOW_PORT, prefect_port: int = PRE
         stack.callback(note.unlink, missing_ok=True)
         note.write_text(json.dumps(asdict(Address(os.getpid(), mlflow, prefect))))
         console.print(f"MLflow   {mlflow}\nPrefect  {prefect}\nCtrl-C stops both.")
+        with contextlib.suppress(ServiceError):  # a store of the user's own may be away
+            for name, page in _tables(home):
+                console.print(f"the runs of {name}: {mlflow}{page}", soft_wrap=True)
         with contextlib.suppress(KeyboardInterrupt):
             while True:
                 time.sleep(0.2)
@@ -131,6 +134,15 @@ def _settle(home: Home, prefect: str) -> None:
     if any(records(home, unfinished=True)):
         settle_tracking(home, open_store(home))
         settle_prefect(home, f"{prefect}/api")
+
+
+def _tables(home: Home) -> Iterator[tuple[str, str]]:
+    """Yield the experiments that have our columns, and the place of each one's table of runs."""
+    from seqline.tracking.store import OF_EXPERIMENT, open_store, runs_page
+
+    for one in open_store(home).search_experiments(order_by=["name"]):
+        if OF_EXPERIMENT.items() <= one.tags.items():
+            yield one.name, runs_page(str(one.experiment_id))
 
 
 def start_mlflow(home: Home, port: int) -> subprocess.Popen[bytes]:

@@ -11,7 +11,7 @@ from seqline.sweep.record import SweepAttempt
 from seqline.sweep.space import Space
 from seqline.tracking.run import SWEEP, as_parameter, user
 from seqline.tracking.settle import settle_tracking
-from seqline.tracking.store import experiment_id, open_store
+from seqline.tracking.store import VIEW, experiment_id, open_store
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -98,7 +98,7 @@ class Parents:
     def pages(self) -> Sequence[str]:
         """Return the parents' places in MLflow's pages, after their address."""
         parents = self._attempt.record.parents
-        return [f"/#/experiments/{place}/runs/{run_id}" for place, run_id in parents.items()]
+        return [f"/#/experiments/{place}/runs/{run_id}{VIEW}" for place, run_id in parents.items()]
 
     def give_up(self) -> None:
         """Try nothing again from here on."""

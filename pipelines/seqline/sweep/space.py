@@ -141,11 +141,16 @@ def read_sweep(texts: Sequence[str], *, yes: bool = False) -> tuple[Space, Setti
     _check_kinds(space, settings)
     if settings.search == "grid" and space.size > MANY and not yes:
         raise UserError(
-            f"{' × '.join(str(len(a.values)) for a in space.varied)} = {space.size:,} "
-            "combinations, each a run of its own. If that is meant, add --yes; "
+            f"{_product(space)} combinations, each a run of its own. If that is meant, add --yes; "
             "sweep.search=optuna sweep.trials=50 tries the likeliest."
         )
     return space, settings
+
+
+def _product(space: Space) -> str:
+    """Return "3 × 500 = 1,500", of one axis "1,500"."""
+    sizes = [str(len(axis.values)) for axis in space.varied]
+    return f"{' × '.join(sizes)} = {space.size:,}" if len(sizes) > 1 else f"{space.size:,}"
 
 
 def _check_kinds(space: Space, settings: Settings) -> None:

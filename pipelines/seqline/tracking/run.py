@@ -17,7 +17,7 @@ from seqline.stages.folder import StageResult, read_json
 from seqline.tracking.models import log_model, register_model
 from seqline.tracking.pictures import draw_learning_curve
 from seqline.tracking.settle import settle_tracking
-from seqline.tracking.store import as_default, experiment_id, open_store
+from seqline.tracking.store import VIEW, as_default, experiment_id, open_store
 from seqline_plugins.errors import UserError
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class TrackedRun:
     @property
     def page(self) -> str:
         """The run's place in MLflow's pages, after their address."""
-        return f"/#/experiments/{self.experiment}/runs/{self.run_id}"
+        return f"/#/experiments/{self.experiment}/runs/{self.run_id}{VIEW}"
 
     def tag(self, **tags: str) -> None:
         """Set tags, `prefect_flow_run="…"`."""

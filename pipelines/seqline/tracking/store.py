@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -17,8 +18,26 @@ from seqline_plugins.errors import ServiceError, UserError
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
-KIND = {"mlflow.experimentKind": "custom_model_development"}
-"""Has MLflow's pages show models that are trained, not prompts and traces."""
+VIEW = "?workflowType=machine_learning"
+"""Has MLflow's pages show models that are trained: a browser that has not chosen yet would be
+shown prompts and traces."""
+COLUMNS = (
+    "metrics.`test/primary`",
+    "metrics.`test/baseline`",
+    "tags.`primary_metric`",
+    "metrics.`model/parameters`",
+    "metrics.`train/minutes`",
+    "params.`cell.name`",
+    "params.`architecture.name`",
+    "params.`trainer.seed`",
+)
+"""The columns that matter, alike for every task."""
+SHARED = "seqline"
+OF_EXPERIMENT = {
+    "mlflow.experimentKind": "custom_model_development",
+    f"mlflow.sharedViewState.{SHARED}": json.dumps({"selectedColumns": COLUMNS}),
+}
+"""Tags of our experiments: the view of its runs that MLflow shares under the name `SHARED`."""
 
 
 def open_store(home: Home) -> MlflowClient:
@@ -77,7 +96,7 @@ def experiment_id(client: MlflowClient, home: Home, name: str) -> str:
         own = home.tracking_uri == f"sqlite:///{home.database}"
         place = (home.artifacts / name).as_uri() if own else None
         try:
-            made: str = client.create_experiment(name, artifact_location=place, tags=KIND)
+            made: str = client.create_experiment(name, artifact_location=place, tags=OF_EXPERIMENT)
         except MlflowException:  # another run made it meanwhile
             found = client.get_experiment_by_name(name)
             if found is None:
@@ -90,7 +109,18 @@ def experiment_id(client: MlflowClient, home: Home, name: str) -> str:
             f"experiments restore -x {found.experiment_id}`, or choose another name with "
             "tracking.experiment=…"
         )
+    for key, value in OF_EXPERIMENT.items():  # one that somebody else made, or we before
+        if key not in found.tags:
+            client.set_experiment_tag(found.experiment_id, key, value)
     return str(found.experiment_id)
+
+
+def runs_page(experiment: str) -> str:
+    """Return the place of an experiment's table of runs in MLflow's pages, after their address.
+
+    Its columns are those that matter, `COLUMNS`.
+    """
+    return f"/#/experiments/{experiment}/runs{VIEW}&viewStateShareKey={SHARED}"
 
 
 @contextlib.contextmanager

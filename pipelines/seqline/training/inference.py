@@ -91,7 +91,7 @@ def answers(
                 loss = (float(summed), int(count))
             if search is None:
                 assert hidden is not None
-                predicted = model.predict(hidden)
+                predicted = model.predict(hidden, batch["lengths"])
             else:
                 begun = model.begin(batch)
                 written = write(model, *begun, search.tokens, search.options)

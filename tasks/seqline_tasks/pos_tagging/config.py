@@ -62,6 +62,7 @@ class Config:
     """Part-of-speech tagging."""
 
     online: bool = option(False, "tag each word without looking at later ones")
+    crf: bool = option(False, "score pairs of neighbours' tags too: one distribution a sentence")
     words: Words = field(default_factory=Words)
     characters: Characters = field(default_factory=Characters)
     affixes: Affixes = field(default_factory=Affixes)
