@@ -78,7 +78,7 @@ def _of_file(path: Path) -> list[Found]:
             f"{path}: it cannot be imported ({type(error).__name__}: {cause})."
         ) from error
     contracts = {GatedCell: "cell", StepCell: "cell", Architecture: "architecture", Task: "task"}
-    every = [
+    every: list[Found] = [
         (kind, one.__name__, one)
         for one in vars(module).values()
         if isinstance(one, type) and one.__module__ == path.stem
@@ -93,7 +93,7 @@ def _of_file(path: Path) -> list[Found]:
             )
     if every and not found:
         _, name, one = every[0]
-        lacks = ", ".join(sorted(one.__abstractmethods__))
+        lacks = ", ".join(sorted(getattr(one, "__abstractmethods__", ())))
         raise UserError(f"{path}: class {name} is no whole plugin, it lacks: {lacks}.")
     if not found:
         names = ", ".join(contract.__name__ for contract in contracts)
