@@ -29,7 +29,7 @@ SMALL_PAIRS = [
     *SHORT,
     "task=translation",
     "architecture=encoder_decoder",
-    "task.subwords.size=60",
+    "task.subwords.size=null",
     "task.embedding.size=8",
     "trainer.batch_size=8",
     "trainer.validate_every=5",

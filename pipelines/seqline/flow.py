@@ -29,7 +29,7 @@ from seqline import stages
 from seqline.artifacts import TrainingOnPage, leave_result
 from seqline.config.compose import compose
 from seqline.home import open_home, quiet_environment
-from seqline.reporter import Reporter, SilentReporter
+from seqline.reporter import Reporter, WarningReporter
 from seqline.retraining import settle_champion
 from seqline.runs.attempt import Attempt
 from seqline.runs.claim import claim
@@ -205,10 +205,11 @@ def pipeline(
     chosen = [f"task={task}", f"architecture={architecture}", f"cell={cell}"]
     config = compose([*chosen, f"trainer.seed={seed}", *(overrides or [])])
     check_tracking()
-    found = claim(config, open_home(), SilentReporter(), overrides=overrides or [], apart=apart)
+    reporter = WarningReporter()
+    found = claim(config, open_home(), reporter, overrides=overrides or [], apart=apart)
     with found.held() as attempt:
         settle_prefect(attempt.home, str(PREFECT_API_URL.value()))
-        token = _session.set(Session(attempt, SilentReporter(), Tracking(attempt)))
+        token = _session.set(Session(attempt, reporter, Tracking(attempt, reporter)))
         try:
             return _run(_session.get())
         finally:

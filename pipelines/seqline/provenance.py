@@ -36,11 +36,12 @@ def plugins_used(config: Mapping[str, Any]) -> list[dict[str, str]]:
     return used
 
 
-def parts_used(config: Mapping[str, Any]) -> dict[str, str]:
-    """Return the source hash of every part of another distribution that a trained model has.
+def parts_used(config: Mapping[str, Any], *, ours: bool = False) -> dict[str, str]:
+    """Return the source hash of every part that a trained model has.
 
-    Those that answer for its predictions: encoding, inputs, head, architecture and cells. A release
-    of seqline itself reads what its releases before have written.
+    Those that answer for its predictions: encoding, inputs, head, architecture and cells. Without
+    `ours` those of other distributions only: a release of seqline itself reads what its releases
+    before have written.
     """
     task = load("task", config["task"]["name"])
     parts: dict[str, type] = {
@@ -52,7 +53,7 @@ def parts_used(config: Mapping[str, Any]) -> dict[str, str]:
     return {
         name: source_hash(part)
         for name, part in parts.items()
-        if part.__module__.split(".")[0] not in OURS
+        if ours or part.__module__.split(".")[0] not in OURS
     }
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TextIO
 
 
 @dataclass(frozen=True)
@@ -67,3 +68,14 @@ class SilentReporter:
 
     def warn(self, text: str) -> None:
         """Show nothing."""
+
+
+class WarningReporter(SilentReporter):
+    """A reporter that shows warnings alone: what a person should know is said, however quiet."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stderr
+
+    def warn(self, text: str) -> None:
+        """Print the text as a warning."""
+        print(f"warning: {text}", file=self._stream, flush=True)

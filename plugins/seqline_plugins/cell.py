@@ -190,24 +190,35 @@ def new_state(cell: GatedCell, t: Timestep) -> dict[str, Tensor]:
         new: Any = cell.equations(t)
     except UnknownPartError as error:
         raise DeclarationError(f"{_equations_of(cell)}: they read {error}") from error
-    names = tuple(t.state)
+    return _complete(new, t.state, _equations_of(cell))
+
+
+def new_state_of_step(
+    cell: StepCell, x_t: Tensor, state: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """Return a step cell's state after x_t; raises `DeclarationError` as `new_state` does."""
+    return _complete(cell(x_t, dict(state)), state, _place_of(cell, "forward"))
+
+
+def _complete(new: Any, before: Mapping[str, Tensor], where: str) -> dict[str, Tensor]:
+    """Return a new state that has every tensor of the one before, in its shape."""
+    names = tuple(before)
     if not isinstance(new, Mapping):
         raise DeclarationError(
-            f"{_equations_of(cell)}: they return a {type(new).__name__}, expected a dict of "
-            f"{', '.join(names)}"
+            f"{where}: found a {type(new).__name__} returned, expected a dict of {', '.join(names)}"
         )
     for name in names:
         if name not in new:
             given = ", ".join(map(str, new)) or "none"
             raise DeclarationError(
-                f"{_equations_of(cell)}: they never set the state '{name}'; they return {given}, "
+                f"{where}: the state '{name}' is never set; returned are {given}, "
                 f"the cell declares {', '.join(names)}"
             )
-        wanted, found = t.state[name].shape, getattr(new[name], "shape", None)
+        wanted, found = before[name].shape, getattr(new[name], "shape", None)
         if found != wanted:
             shape = "no tensor" if found is None else f"the shape {tuple(found)}"
             raise DeclarationError(
-                f"{_equations_of(cell)}: the new state '{name}' has {shape}, expected "
+                f"{where}: the new state '{name}' has {shape}, expected "
                 f"(batch, hidden) = {tuple(wanted)}"
             )
     return dict(new)
@@ -215,8 +226,13 @@ def new_state(cell: GatedCell, t: Timestep) -> dict[str, Tensor]:
 
 def _equations_of(cell: GatedCell) -> str:
     """Say where a cell's equations stand."""
-    code = type(cell).equations.__code__
-    return f"{code.co_filename}:{code.co_firstlineno}: equations of the cell {type(cell).__name__}"
+    return _place_of(cell, "equations")
+
+
+def _place_of(cell: GatedCell | StepCell, method: str) -> str:
+    """Say where a method of a cell stands."""
+    code = getattr(type(cell), method).__code__
+    return f"{code.co_filename}:{code.co_firstlineno}: {method} of the cell {type(cell).__name__}"
 
 
 def parameter_count(cell: GatedCell, input_size: int, hidden_size: int) -> int:

@@ -445,8 +445,8 @@ class Task(ABC):
         return [example]
 
     @staticmethod
-    def refusal(config: Any, architecture: Any) -> str | None:
-        """Return why the options of an architecture do not fit the task's, if they do not."""
+    def refusal(config: Any, architecture: Any, loss: Mapping[str, Any]) -> str | None:
+        """Return why the options of architecture and loss do not fit the task's, if they do not."""
         return None
 
     def draw_attention(

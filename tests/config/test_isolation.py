@@ -139,3 +139,39 @@ def test_a_check_says_what_to_mend_and_ends_with_two(tmp_path, monkeypatch, caps
     assert "FAIL help says what it is" in said and "has no docstring" in said
     assert "FAIL given tensors are not written into" in said
     assert max(map(len, said.splitlines())) <= 80
+
+
+BAD_DECLARATIONS = {
+    "twice": (GOOD.replace('"candidate",', '"candidate", "candidate"'), "two gates of one name"),
+    "unset": (
+        GOOD.replace("    def eq", '    state = ("h", "c")\n    def eq'),
+        "state 'c' is never",
+    ),
+    "short": (GOOD.replace("t.x.candidate}", "t.x.candidate[:, :1]}"), "has the shape"),
+    "no_dataclass": (GOOD + "    Config = {}\n", "expected a dataclass"),
+    "half": (GOOD.replace("    gates", "    gate"), "no whole plugin, it lacks: gates"),
+    "step": (
+        "from seqline_plugins import StepCell\nclass Cell(StepCell):\n"
+        "    '''A step.'''\n"
+        "    def initial_state(self, batch): return {'h': self.one.new_zeros(batch, 3)}\n"
+        "    def forward(self, x_t, state): return x_t, state\n",
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD_DECLARATIONS)
+def test_a_wrong_declaration_is_told_once_in_its_authors_words(
+    name: str, tmp_path, monkeypatch, capsys
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text, said = BAD_DECLARATIONS[name]
+    text = text.replace("class Cell(GatedCell):", "class Cell(GatedCell):\n    '''A cell.'''")
+    text = text.replace("self.one.new_zeros(batch, 3)", "torch.zeros(batch, self.hidden_size)")
+    (tmp_path / "mine.py").write_text("import torch\n" + text)
+    assert main(["plugins", "check", "mine.py"]) == 2
+    found = capsys.readouterr()
+    told = " ".join((found.out + found.err).split())
+    said = said or "forward of the cell Cell: found a tuple returned, expected a dict of h"
+    assert said in told
+    assert len(found.out.splitlines()) <= 40

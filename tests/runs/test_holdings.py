@@ -15,10 +15,11 @@ from seqline.config.compose import compose
 from seqline.home import Home, open_home
 from seqline.reporter import SilentReporter
 from seqline.runs.attempt import Attempt
-from seqline.runs.claim import claim
-from seqline.runs.holdings import free, holdings
+from seqline.runs.claim import InSweep, claim
+from seqline.runs.holdings import Holding, free, holdings
 from seqline.runs.record import records
 from seqline.stages.folder import Workspace, make_stage
+from seqline.sweep.record import SweepAttempt, SweepRecord, claim_sweep
 
 NAMES = ("prepare", "train", "evaluate", "export")
 
@@ -28,15 +29,27 @@ def home() -> Home:
     return open_home()
 
 
-def begin(home: Home, seed: int) -> Attempt:
+def begin(home: Home, seed: int, child: InSweep | None = None) -> Attempt:
     """Begin a run whose four stages are done, of which the first is shared by all."""
-    attempt = claim(compose([f"trainer.seed={seed}"]), home, SilentReporter())
+    attempt = claim(compose([f"trainer.seed={seed}"]), home, SilentReporter(), child=child)
     workspace = Workspace(home, SilentReporter(), note=attempt.note_stage)
     for name in NAMES:
         ingredients = {} if name == "prepare" else {"seed": seed}
         make_stage(name, ingredients, lambda folder: (folder / "x").write_text("x"), workspace)
     attempt.checkpoints.mkdir(parents=True)
     return attempt
+
+
+def begin_sweep(home: Home, name: str) -> SweepAttempt:
+    found = claim_sweep(home, [], {"asked": name}, {}, "home", fresh=False, say=print)
+    assert not isinstance(found, SweepRecord)
+    found.begin()
+    return found
+
+
+def sweeps_of(found: list[Holding]) -> dict[str, bool]:
+    """Return whether each sweep would be freed, by its key."""
+    return {one.path.name: one.free for one in found if one.kind in ("sweep", "leftover")}
 
 
 def finish(attempt: Attempt) -> None:
@@ -114,7 +127,7 @@ def test_what_a_run_came_to_need_meanwhile_stays(home: Home) -> None:
         lambda folder: (folder / "x").write_text("x"),
         Workspace(home, SilentReporter()),
     )
-    (found,) = holdings(home)
+    (found,) = [one for one in holdings(home) if one.kind == "train"]
     assert found.free
     attempt = begin(home, 1)
 
@@ -125,6 +138,49 @@ def test_what_a_run_came_to_need_meanwhile_stays(home: Home) -> None:
     attempt.let_be()
 
 
+def test_a_sweep_stays_until_it_is_finished_and_its_runs_are_deleted(home: Home) -> None:
+    attempt = begin_sweep(home, "a")
+    key = attempt.record.key
+    finish(begin(home, 1, InSweep(key, "parent", "one")))
+    (child,) = records(home)
+
+    def after_deletion() -> list[Holding]:
+        return holdings(home, deleted=lambda record: record.key == child.key)
+
+    assert sweeps_of(after_deletion()) == {key: False}  # it is under way
+    attempt.note(status="finished")
+    assert sweeps_of(holdings(home)) == {key: False}
+    assert sweeps_of(after_deletion()) == {key: True}
+    (found,) = [one for one in after_deletion() if one.kind == "sweep"]
+    assert not free(home, found, lambda _: False)  # its process is still there
+    with attempt.held():
+        pass
+    assert not free(home, found, lambda _: True) and found.path.is_dir()
+    assert free(home, found, lambda _: False) and not found.path.exists()
+
+
+def test_what_a_kill_left_of_a_sweep_goes_and_an_interrupted_one_stays(home: Home) -> None:
+    attempt = begin_sweep(home, "a")
+    with contextlib.suppress(KeyboardInterrupt), attempt.held():
+        raise KeyboardInterrupt
+    (home.sweeps / "0123456789ab").mkdir()
+    assert clean() == 0
+    assert [path.name for path in home.sweeps.iterdir()] == [attempt.record.key]
+
+
+def test_what_mlflow_and_prefect_keep_is_shown_and_never_freed(home: Home, capsys: Any) -> None:
+    (home.artifacts / "1").mkdir(parents=True)
+    (home.artifacts / "1" / "picture.png").write_bytes(bytes(1000))
+    home.database.write_bytes(bytes(500))
+    home.prefect.mkdir()
+    (home.prefect / "prefect.db").write_bytes(bytes(100))
+    assert clean() == 0
+    assert "everything here is needed" in capsys.readouterr().out
+    shown = {one.kind: (one.bytes, one.free) for one in holdings(home)}
+    assert shown == {"mlflow": (1500, False), "prefect": (100, False)}
+    assert home.database.stat().st_size == 500
+
+
 def test_nothing_is_freed_without_a_word(home: Home, capsys: Any) -> None:
     finish(begin(home, 1))
     (home.stages / "train-0123456789abcdef").mkdir()
@@ -132,7 +188,8 @@ def test_nothing_is_freed_without_a_word(home: Home, capsys: Any) -> None:
     assert "nothing freed; `seqline clean --yes`" in capsys.readouterr().out
     assert main(["clean", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
-    assert said["freed"] == [] and len(said["holdings"]) == 7
+    kinds = sorted(one["kind"] for one in said["holdings"])
+    assert said["freed"] == [] and kinds == sorted([*NAMES, "train", "checkpoints", "record"])
     assert (home.stages / "train-0123456789abcdef").is_dir()
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 import torch
 
+from seqline.config.compose import compose
+from seqline_plugins.errors import UserError
 from seqline_tasks.heads.crf import chain_loss, sums_of
+from seqline_tasks.pos_tagging.head import TagHead
 
 LENGTHS = torch.tensor([4, 2, 1])
 TAGS = 3
@@ -44,7 +48,7 @@ def test_sums_are_those_over_all_taggings(drawn) -> None:
 
 def written_out(scores, transitions, targets, smoothing):
     """The loss by its definition, for autograd."""
-    loss = torch.zeros((), dtype=torch.float64)
+    losses = []
     for row in range(3):
         pairs = list(taggings(scores, transitions, row))
         every = torch.stack([score for _, score in pairs])
@@ -53,8 +57,8 @@ def written_out(scores, transitions, targets, smoothing):
             for tags, _ in pairs
         ]
         gold = every[torch.tensor(fits)].logsumexp(0)
-        loss = loss + every.logsumexp(0) - (1 - smoothing) * gold - smoothing * every.mean()
-    return loss
+        losses.append(every.logsumexp(0) - (1 - smoothing) * gold - smoothing * every.mean())
+    return torch.stack(losses)
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
@@ -64,10 +68,10 @@ def test_loss_and_gradients_are_those_of_the_definition(drawn, smoothing) -> Non
     loss = chain_loss(*inputs, LENGTHS, targets, smoothing)
     wanted = written_out(*inputs, targets, smoothing)
     torch.testing.assert_close(loss, wanted)
-    for own, other in zip(
-        torch.autograd.grad(loss, inputs), torch.autograd.grad(wanted, inputs), strict=True
-    ):
-        torch.testing.assert_close(own, other)
+    weights = torch.tensor([1.0, 0.5, 2.0], dtype=torch.float64)
+    own, other = (torch.autograd.grad(one @ weights, inputs) for one in (loss, wanted))
+    for gradient, expected in zip(own, other, strict=True):
+        torch.testing.assert_close(gradient, expected)
 
 
 def test_padding_changes_nothing(drawn) -> None:
@@ -86,5 +90,44 @@ def test_a_thousand_steps_of_great_scores_stay_finite() -> None:
     targets = torch.randint(5, (1, 1000), generator=draw)
     scores.requires_grad_()
     loss = chain_loss(scores, moves, torch.tensor([1000]), targets)
-    loss.backward()
+    loss.sum().backward()
     assert loss.isfinite() and scores.grad is not None and scores.grad.isfinite().all()
+
+
+def test_a_tagger_of_chains_predicts_the_likeliest_tags_and_ignores_padding(
+    encode, options
+) -> None:
+    examples = [
+        {"words": ["the", "dog"], "tags": ["DET", "NOUN"]},
+        {"words": ["dog", "barks", "now", "."], "tags": ["NOUN", "VERB", None, "PUNCT"]},
+    ]
+    encoding, split = encode(examples)
+    torch.manual_seed(0)
+    config = replace(options(), crf=True)
+    head = TagHead(config, encoding, 6, {"label_smoothing": 0.1}).double().eval()
+    torch.nn.init.normal_(head.transitions, std=2)
+    batch, hidden = split.batch([0, 1]), torch.randn(2, 4, 6, dtype=torch.float64)
+    found = head.probabilities(hidden, batch["lengths"])
+    alone = head.probabilities(hidden[:1, :2])
+    torch.testing.assert_close(found[:1, :2], alone, rtol=0, atol=1e-12)
+    torch.testing.assert_close(found[1].sum(dim=-1), torch.ones(4, dtype=torch.float64))
+    assert torch.equal(head.predict(hidden, batch["lengths"]), found.argmax(dim=-1))
+    loss, count = head.loss(hidden, batch)
+    torch.testing.assert_close(head.step_losses(hidden, batch).sum(), loss)
+    assert int(count) == 5
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (
+            ["task.online=true", "architecture.bidirectional=false"],
+            "task.crf: found true with task.o",
+        ),
+        (["loss.backward=step"], "loss.backward: found step, but with task.crf=true"),
+    ],
+)
+def test_what_a_chain_cannot_do_is_refused_when_composed(given, said) -> None:
+    asked = ["task=pos_tagging", "architecture=many_to_many", "cell=gru", "task.crf=true"]
+    with pytest.raises(UserError, match=said):
+        compose([*asked, *given])

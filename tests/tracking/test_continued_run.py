@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from mlflow.tracking import MlflowClient
 
+from seqline.cli.main import main
 from seqline.home import Home
 from seqline.reporter import SilentReporter
 from seqline.runs.attempt import Attempt
@@ -90,6 +91,21 @@ def test_a_killed_run_is_marked_by_the_next_who_opens_the_store(
     run = client.get_run(run_id)
     assert run.info.status == "KILLED" and "without a word" in run.data.tags["failure"]
     assert load(store_home, attempt.record.key).status == "killed"
+
+
+@pytest.mark.parametrize("command", [["compare"], ["rollback", "pos_tagging"]])
+def test_a_command_that_only_reads_the_store_marks_a_killed_run_too(
+    client: MlflowClient,
+    attempt: Attempt,
+    store_home: Home,
+    command: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SEQLINE_HOME", str(store_home.path))
+    Tracking(attempt).begin().result()
+    attempt.let_be()
+    assert main(command) == 2  # there is nothing to compare, and no model
+    assert client.get_run(attempt.record.run_id).info.status == "KILLED"
 
 
 def test_a_run_killed_after_its_end_in_the_store_is_finished(

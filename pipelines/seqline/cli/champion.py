@@ -37,9 +37,12 @@ def _client() -> MlflowClient:
     own = f"sqlite:///{home.database}"
     if home.tracking_uri == own and not home.database.is_file():
         raise UserError(f"{home.database}: there is no such store, so no registered model yet.")
+    from seqline.tracking.settle import settle_tracking
     from seqline.tracking.store import open_store
 
-    return open_store(home)
+    client = open_store(home)
+    settle_tracking(home, client)
+    return client
 
 
 def _say(task: str, chosen: str, before: str | None, as_json: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import sys
 import textwrap
 import time
@@ -74,12 +75,16 @@ def _plugins(word: str) -> list[tuple[str, str, type[Any]]]:
 
 def _page(kind: str, name: str, outcomes: Sequence[Outcome], seconds: float) -> list[str]:
     """Return the lines of one screen: a check a line, what is wrong and what to do below it."""
-    lines = [f"{kind} {name}"]
+    lines, told = [f"{kind} {name}"], set()
     for one in outcomes:
         reason = f" ({one.said})" if one.status == "skipped" else ""
+        gist = re.sub(r"\d+", "", one.said)  # the same of another batch is no more to read
+        if one.status == "wrong" and gist in told:
+            reason = " (as above)"
         line = textwrap.shorten(f"{one.check.title}{reason}", WIDTH - 7, placeholder=" …")
         lines.append(f"  {MARKS[one.status]} {line}")
-        if one.status == "wrong":
+        if one.status == "wrong" and gist not in told:
+            told.add(gist)
             indent = " " * 7
             lines += textwrap.wrap(
                 one.said,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
@@ -14,6 +16,9 @@ from seqline.home import Home, home_path, open_home, quiet_environment
 from seqline.runs.holdings import Holding, free, holdings
 from seqline.runs.record import RunRecord
 from seqline_plugins.errors import UserError
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
 
 UNITS = ("B", "kB", "MB", "GB", "TB")
 
@@ -94,6 +99,15 @@ def _deleted_in_mlflow(home: Home) -> Callable[[RunRecord], bool]:
     """Return whether a finished run was deleted; the store is opened when it is first asked."""
     known: dict[str, bool] = {}
 
+    @cache
+    def client() -> MlflowClient:
+        from seqline.tracking.settle import settle_tracking
+        from seqline.tracking.store import open_store
+
+        opened = open_store(home)
+        settle_tracking(home, opened)
+        return opened
+
     def deleted(record: RunRecord) -> bool:
         if record.run_id is None:
             return False
@@ -101,12 +115,11 @@ def _deleted_in_mlflow(home: Home) -> Callable[[RunRecord], bool]:
             from mlflow.exceptions import MlflowException
 
             from seqline.runs.claim import tracking_name
-            from seqline.tracking.store import open_store
 
             if record.tracking != tracking_name(home):
                 return False
             try:
-                run = open_store(home).get_run(record.run_id)
+                run = client().get_run(record.run_id)
                 known[record.run_id] = run.info.lifecycle_stage == "deleted"
             except MlflowException as error:
                 known[record.run_id] = error.error_code == "RESOURCE_DOES_NOT_EXIST"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from collections.abc import Sequence
@@ -31,8 +32,15 @@ def compare(
     from seqline.comparison.runs import read_runs, select
     from seqline.comparison.table import tabulate
 
-    where = uri or Home(home_path()).tracking_uri
-    runs = read_runs(_client(where))
+    home = Home(home_path())
+    where = uri or home.tracking_uri
+    client = _client(where)
+    if uri is None:
+        from seqline.tracking.settle import settle_tracking
+
+        with contextlib.suppress(OSError):  # a home that can only be read is compared too
+            settle_tracking(home, client)
+    runs = read_runs(client)
     if not runs:
         raise UserError(f"{where}: holds no finished run yet; `seqline run` makes one.")
     rows = tabulate(select(runs, filters))

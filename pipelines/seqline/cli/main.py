@@ -27,7 +27,7 @@ plugins = typer.Typer(help="What is installed.", no_args_is_help=True, rich_mark
 app.add_typer(plugins, name="plugins")
 
 Traceback = Annotated[bool, typer.Option("--traceback", help="Show Python's traceback on errors.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress, only the result.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress: warnings and the result.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, nothing else.")]
 AllowChanged = Annotated[
     bool,

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from seqline.reporter import Reporter, SilentReporter, TrainingProgress
+from seqline.reporter import Reporter, TrainingProgress, WarningReporter
 
 PLAIN_SECONDS = 10.0
 """A log gets a line for every whole epoch, and otherwise one in so many seconds."""
@@ -24,7 +24,7 @@ def watch(quiet: bool, stream: TextIO | None = None) -> Iterator[Reporter]:
     """Give the reporter that fits where standard error goes, and clear up after it."""
     console = Console(file=stream or sys.stderr, highlight=False)
     if quiet:
-        yield SilentReporter()
+        yield WarningReporter(stream)
     elif console.is_terminal:
         reporter = TerminalReporter(console)
         with reporter.live:

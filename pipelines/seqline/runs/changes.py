@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from seqline.data import data_fingerprint
-from seqline.provenance import hash_of_module, plugins_used
+from seqline.provenance import hash_of_module, parts_used
 from seqline.runs.record import RunRecord
 from seqline.stages.folder import digest_of
 
@@ -14,11 +14,12 @@ TRAINING = "seqline's training"
 
 
 def code_of(config: Mapping[str, Any]) -> dict[str, str]:
-    """Return the source hash of every plugin of a run and of the training, by name."""
-    plugins = {
-        f"the {one['kind']} {one['name']}": one["source_hash"] for one in plugins_used(config)
-    }
-    return {**plugins, TRAINING: hash_of_module("seqline.training.loop")}
+    """Return the source hash of every part that determines the weights, and of the training.
+
+    A task's metrics and decoding are none of them: changed ones are used, and the run's tags say
+    so.
+    """
+    return {**parts_used(config, ours=True), TRAINING: hash_of_module("seqline.training.loop")}
 
 
 def changed_code(record: RunRecord) -> list[str]:

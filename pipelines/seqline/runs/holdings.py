@@ -14,6 +14,7 @@ from seqline.home import Home
 from seqline.runs.attempt import lock_of
 from seqline.runs.record import KEY, RunRecord, keys, load, remove
 from seqline.stages.folder import SHOWN, lock_of_stage
+from seqline.sweep import record as sweep_records
 from seqline_plugins.errors import UserError
 
 ESSENTIAL = ("export",)
@@ -24,7 +25,8 @@ ESSENTIAL = ("export",)
 class Holding:
     """A folder of the home: its size in bytes, the runs that need it, why it may go or not.
 
-    `kind` is a stage's name, "checkpoints", "record" or "leftover".
+    `kind` is a stage's name, "checkpoints", "record", "sweep", "leftover", or "mlflow" and
+    "prefect" for what those keep, a database among it, which is theirs to free.
     """
 
     path: Path
@@ -46,7 +48,8 @@ def holdings(
 
     A run that is not finished needs all that it has; a finished one its stages, with `reusable`
     its export alone. A run that is `deleted` in MLflow needs nothing. A record that cannot be
-    read counts as needing its checkpoints.
+    read counts as needing its checkpoints. A sweep is needed until it is finished, and then by
+    those of its runs that are there.
     """
     records, unread = _read(home)
     gone = {one.key for one in records if one.status == "finished" and deleted(one)}
@@ -54,6 +57,8 @@ def holdings(
         *_stages(home, [one for one in records if one.key not in gone], reusable),
         *_checkpoints(home, records, unread),
         *_records(home, records, gone),
+        *_sweeps(home, [one for one in records if one.key not in gone], bool(unread)),
+        *_services(home),
     ]
     return sorted(found, key=lambda one: -one.bytes)
 
@@ -66,6 +71,8 @@ def free(home: Home, holding: Holding, needed: Callable[[Path], bool]) -> bool:
     path = holding.path
     if path.parent == home.runs:
         return _forget(home, path.name)
+    if path.parent == home.sweeps:
+        return _forget_sweep(home, path, needed)
     if path.parent == home.checkpoints and KEY.fullmatch(path.name):
         lock = lock_of(home, path.name) if (home.runs / path.name).is_dir() else None
     else:
@@ -99,6 +106,22 @@ def _forget(home: Home, key: str) -> bool:
         remove(home, key)
     finally:
         lock.release()
+    return True
+
+
+def _forget_sweep(home: Home, path: Path, needed: Callable[[Path], bool]) -> bool:
+    lock = sweep_records.lock_of(home, path.name)
+    with sweep_records.one_at_a_time(home):  # nobody begins or continues it meanwhile
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            return False
+        try:
+            if needed(path):
+                return False
+            shutil.rmtree(path)
+        finally:
+            lock.release()
     return True
 
 
@@ -144,6 +167,35 @@ def _records(home: Home, records: list[RunRecord], gone: set[str]) -> Iterator[H
         yield Holding(path, "record", _size(path), by, why)
 
 
+def _sweeps(home: Home, records: list[RunRecord], some_unread: bool) -> Iterator[Holding]:
+    for path in _folders(home.sweeps):
+        if not sweep_records.KEY.fullmatch(path.name):
+            continue
+        size = _size(path)
+        if not (path / "sweep.json").is_file():
+            yield Holding(path, "leftover", size, (), "left by a kill")
+            continue
+        try:
+            status = sweep_records.load(home, path.name).status
+        except UserError:
+            yield Holding(path, "sweep", size, (path.name,), "its record cannot be read")
+            continue
+        by = tuple(one.name for one in records if one.sweep == path.name)
+        why = f"{status}, {len(by)} runs" if by else f"{status}, no run left"
+        if status != "finished" or some_unread:  # one that cannot be read may be of it
+            by = (path.name, *by)
+        yield Holding(path, "sweep", size, by, why)
+
+
+def _services(home: Home) -> Iterator[Holding]:
+    kept = {"mlflow": (home.artifacts, home.database), "prefect": (home.prefect,)}
+    for kind, paths in kept.items():
+        there = [path for path in paths if path.exists()]
+        if there:
+            size = sum(_size(path) for path in there)
+            yield Holding(there[0], kind, size, (kind,), "its own to free")
+
+
 def _stage_of(folder: str) -> str:
     """Return the name of the stage's folder that a folder is, or is left of."""
     if not folder.startswith("."):
@@ -157,7 +209,7 @@ def _folders(parent: Path) -> list[Path]:
 
 
 def _size(folder: Path) -> int:
-    total = 0
+    total = folder.lstat().st_size if folder.is_file() else 0
     for place, _, files in os.walk(folder):
         for name in files:
             try:

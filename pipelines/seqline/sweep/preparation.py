@@ -81,12 +81,18 @@ def sweep_identity(texts: Sequence[str], settings: Settings) -> dict[str, Any]:
 
 
 def made_of(configs: Sequence[Config]) -> dict[str, str]:
-    """Return the source hashes of all plugins and of the training, and the data's digests."""
+    """Return the source hashes of all plugins and of the training, and the data's digests.
+
+    A task's metrics count too: the children of one sweep are scored alike.
+    """
+    from seqline.provenance import plugins_used
     from seqline.runs.changes import code_of, data_digest
 
     found: dict[str, str] = {}
     for config in configs:
         found |= code_of(config)
+        tasks = (one for one in plugins_used(config) if one["kind"] == "task")
+        found |= {f"the task {one['name']}": one["source_hash"] for one in tasks}
     for config in _distinct_data(configs):
         name = f"the data of {config['task']['name']}"
         digest = data_digest(config)

@@ -126,8 +126,7 @@ def claim_sweep(
     """
     folder = os.getcwd()  # noqa: PTH109
     identity = digest_of({"asked": asked, "tracking": tracking, "folder": folder})
-    home.locks.mkdir(parents=True, exist_ok=True)
-    with FileLock(home.locks / "claim-sweep.lock"):
+    with one_at_a_time(home):
         for twin in sorted(sweeps(home), key=_age, reverse=True):
             if twin.identity != identity:
                 continue
@@ -169,6 +168,12 @@ def _changed(record: SweepRecord, now: Mapping[str, str], say: Any) -> bool:
         what = ", ".join(changed)
         say(f"the sweep {record.key} is not continued: {what} changed since. A new one begins.")
     return bool(changed)
+
+
+def one_at_a_time(home: Home) -> FileLock:
+    """Return the lock under which sweeps are begun, continued and freed."""
+    home.locks.mkdir(parents=True, exist_ok=True)
+    return FileLock(home.locks / "claim-sweep.lock")
 
 
 def place_of(home: Home, key: str) -> Path:

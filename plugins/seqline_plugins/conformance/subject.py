@@ -51,16 +51,18 @@ class CellSubject(Subject):
     @cached_property
     def hidden_size(self) -> int:
         """The first of `SIZES` that the cell takes; raises `WrongError` where it takes none."""
-        refused = ""
+        refused: list[str] = []
         for size in SIZES:
             try:
                 self.stack(3, size)
             except (UserError, ValueError) as error:
-                refused = refused or str(error)
+                refused.append(str(error))
             else:
                 return size
+        if len(set(refused)) == 1:
+            raise WrongError(refused[0])  # it is not the size
         listed = ", ".join(map(str, SIZES))
-        raise WrongError(f"it takes none of the hidden sizes {listed}: {refused}")
+        raise WrongError(f"it takes none of the hidden sizes {listed}: {refused[0]}")
 
     def takes(self, size: int) -> bool:
         """Say whether the cell takes a hidden size; it may refuse some with a `ValueError`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import inspect
 import sys
@@ -77,13 +78,23 @@ def _of_file(path: Path) -> list[Found]:
             f"{path}: it cannot be imported ({type(error).__name__}: {cause})."
         ) from error
     contracts = {GatedCell: "cell", StepCell: "cell", Architecture: "architecture", Task: "task"}
-    found = [
+    every: list[Found] = [
         (kind, one.__name__, one)
         for one in vars(module).values()
-        if isinstance(one, type) and one.__module__ == path.stem and not inspect.isabstract(one)
+        if isinstance(one, type) and one.__module__ == path.stem
         for contract, kind in contracts.items()
         if issubclass(one, contract)
     ]
+    found = [each for each in every if not inspect.isabstract(each[2])]
+    for _, name, one in found:
+        if not (isinstance(one.Config, type) and dataclasses.is_dataclass(one.Config)):
+            raise UserError(
+                f"{path}: class {name}: its Config is {one.Config!r}, expected a dataclass."
+            )
+    if every and not found:
+        _, name, one = every[0]
+        lacks = ", ".join(sorted(getattr(one, "__abstractmethods__", ())))
+        raise UserError(f"{path}: class {name} is no whole plugin, it lacks: {lacks}.")
     if not found:
         names = ", ".join(contract.__name__ for contract in contracts)
         raise UserError(f"{path}: it holds no plugin, that is no subclass of {names}.")

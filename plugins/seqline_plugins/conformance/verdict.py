@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from seqline_plugins.errors import UserError
+
 Status = Literal["right", "wrong", "skipped"]
 
 
@@ -81,6 +83,8 @@ def run(check: Check, subject: Any) -> Outcome:
 def failure(error: Exception, plugin: type[Any]) -> str:
     """Say what a plugin raised and where: the last line of its own that was running."""
     said = " ".join(str(error).split()) or "no message"
+    if isinstance(error, UserError):
+        return said  # it names its place itself
     own = inspect.getsourcefile(plugin)
     frames = traceback.extract_tb(error.__traceback__)
     inside = [frame for frame in frames if frame.filename == own] or frames[-1:]

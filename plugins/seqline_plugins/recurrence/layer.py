@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from seqline_plugins.build import Choice, build_cell
-from seqline_plugins.cell import GatedCell, StepCell, new_state
+from seqline_plugins.cell import GatedCell, StepCell, new_state, new_state_of_step
 from seqline_plugins.recurrence.kernels import Kernel, check_wanted, reverse
 from seqline_plugins.recurrence.reference import run_step_cell
 from seqline_plugins.recurrence.weights import GateWeights
@@ -96,7 +96,7 @@ class RecurrentLayer(nn.Module):
     def step(self, x_t: Float[Tensor, "B I"], state: State) -> tuple[Float[Tensor, "B H"], State]:
         """Return the output of one timestep and the state after it."""
         if isinstance(self.cell, StepCell):
-            new = self.cell(x_t, state)
+            new = new_state_of_step(self.cell, x_t, state)
         else:
             x = x_t.unsqueeze(1)
             fed = self.weights.feed_forward(x, state)[:, 0]

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from seqline_plugins.cell import GatedCell, StepCell, new_state
+from seqline_plugins.cell import GatedCell, StepCell, new_state, new_state_of_step
 from seqline_plugins.recurrence.weights import GateWeights
 
 State = dict[str, Tensor]
@@ -46,7 +46,7 @@ def run_step_cell(
     state: State,
 ) -> tuple[Float[Tensor, "B T H"], State]:
     """Run a step cell over time, as `run_gated` does a gated one."""
-    return _loop(lambda t, state: cell(x[:, t], state), x.shape[1], lengths, state)
+    return _loop(lambda t, now: new_state_of_step(cell, x[:, t], now), x.shape[1], lengths, state)
 
 
 def _loop(

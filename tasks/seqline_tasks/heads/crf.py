@@ -70,8 +70,8 @@ def chain_loss(
     lengths: Int[Tensor, "B"],
     targets: Int[Tensor, "B T"],
     smoothing: float = 0.0,
-) -> Float[Tensor, ""]:
-    """Return −log p of the known tags in nats, summed over the rows.
+) -> Float[Tensor, "B"]:
+    """Return −log p of the known tags of each row, in nats.
 
     Targets outside 0…C−1 are not known: all tags are summed over there. With smoothing a share of
     the target is a row of tags drawn evenly. It cannot be differentiated twice.
@@ -97,24 +97,25 @@ class _Chain(torch.autograd.Function):
         (all_z, gold_z), (all_tags, gold), (all_pairs, gold_pairs) = (
             whole.chunk(2) for whole in found
         )
-        loss = (all_z - (1 - smoothing) * gold_z).sum()
+        loss = all_z - (1 - smoothing) * gold_z
         of_scores = all_tags - (1 - smoothing) * gold
-        of_moves = (all_pairs - (1 - smoothing) * gold_pairs).sum(dim=0)
+        of_moves = all_pairs - (1 - smoothing) * gold_pairs
         if smoothing:
             inside = torch.arange(scores.shape[1], device=scores.device) < lengths.unsqueeze(1)
-            pairs = (lengths - 1).clamp_min(0).sum()
-            even = free.mean(dim=-1).where(inside, 0.0).sum() + pairs * moves.mean()
+            pairs = (lengths - 1).clamp_min(0)
+            even = free.mean(dim=-1).where(inside, 0.0).sum(dim=1) + pairs * moves.mean()
             loss = loss - smoothing * even
             of_scores -= smoothing / scores.shape[-1] * inside.unsqueeze(-1)
-            of_moves -= smoothing * pairs / moves.numel()
+            of_moves -= smoothing / moves.numel() * pairs[:, None, None]
         ctx.save_for_backward(of_scores.to(scores.dtype), of_moves.to(transitions.dtype))
         return loss
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        (grad,) = grads
-        return *(kept * grad.to(kept.dtype) for kept in ctx.saved_tensors), None, None, None
+        of_scores, of_moves = ctx.saved_tensors
+        each = grads[0].to(of_scores.dtype)[:, None, None]
+        return of_scores * each, (of_moves * each.to(of_moves.dtype)).sum(dim=0), None, None, None
 
 
 def _ruled_out(targets: Int[Tensor, "B T"], classes: int) -> Bool[Tensor, "B T C"]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -73,10 +73,15 @@ class PosTagging(Task):
         return [[encoding.tags[tag] for tag in row[:length]] for row, length in rows]
 
     @staticmethod
-    def refusal(config: Any, architecture: Any) -> str | None:
-        """Refuse to tag a word from later tags where later words are not read."""
-        if config.online and config.crf:
+    def refusal(config: Any, architecture: Any, loss: Mapping[str, Any]) -> str | None:
+        """Refuse a distribution over whole sentences where words are taken one by one."""
+        if config.crf and config.online:
             return "task.crf: found true with task.online=true, where no later tag is known."
+        if config.crf and loss["backward"] == "step":
+            return (
+                "loss.backward: found step, but with task.crf=true only whole sentences have a "
+                "loss: expected sequence or batch."
+            )
         return None
 
     def samples(self, examples: Sequence[Example], predicted: Sequence[Sequence[str]]) -> list[str]:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
-from seqline_plugins.errors import UserError
 from seqline_plugins.task import Batch, Head
 from seqline_tasks.heads.crf import chain_loss, sums_of
 from seqline_tasks.heads.softmax import Softmax
@@ -54,22 +54,26 @@ class TagHead(Head):
         tags = batch["tags"]
         if self.transitions is None:
             return self.softmax.loss(hidden, tags)
+        scored = (tags >= 0) & (tags < self.softmax.classes)
+        return self._chain(hidden, batch).sum(), scored.sum()
+
+    def _chain(self, hidden: Tensor, batch: Batch) -> Float[Tensor, "B"]:
+        """Return the loss of every sentence."""
+        assert self.transitions is not None
         smoothing = self.softmax.label_smoothing if self.training else 0.0
         scores = self.softmax.scores(hidden)
-        summed = chain_loss(scores, self.transitions, batch["lengths"], tags, smoothing)
-        return summed, ((tags >= 0) & (tags < self.softmax.classes)).sum()
+        return chain_loss(scores, self.transitions, batch["lengths"], batch["tags"], smoothing)
 
     def step_losses(self, hidden: Tensor, batch: Batch) -> Tensor:
         """Return the loss of every word, its auxiliary columns' with their weight in training.
 
-        Raises `UserError` with `task.crf`, where only sentences have one.
+        With `task.crf` only sentences have one: it stands at their first word.
         """
-        if self.transitions is not None:
-            raise UserError(
-                "loss.backward: steps by themselves are asked for, but with task.crf=true only "
-                "whole sentences have a loss; expected batch."
-            )
-        losses = self.softmax.step_losses(hidden, batch["tags"])
+        if self.transitions is None:
+            losses = self.softmax.step_losses(hidden, batch["tags"])
+        else:
+            each = self._chain(hidden, batch)
+            losses = nn.functional.pad(each.unsqueeze(1), (0, batch["tags"].shape[1] - 1))
         if self.training:
             for column, softmax in self.auxiliary.items():
                 other = softmax.step_losses(hidden, batch[f"auxiliary.{column}"])  # type: ignore[operator]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,7 @@ class TextToText(Task):
         return [{**example, "source": one} for one in split_sentences(example["source"])]
 
     @staticmethod
-    def refusal(config: Any, architecture: Any) -> str | None:
+    def refusal(config: Any, architecture: Any, loss: Mapping[str, Any]) -> str | None:
         """Refuse copying between two vocabularies."""
         if getattr(architecture, "copy", False) and not config.subwords.joint:
             return (
