@@ -94,6 +94,7 @@ def test_a_sweep_isolates_a_failure_and_goes_on_with_what_is_missing(
             artifacts={"flow_run_id": {"any_": [flows["sweep: cell"]["id"]]}},
         )
     }
+    keys.discard(None)  # Prefect's own note of a task's result, which comes sooner or later
     assert keys == {"sweep-progress", "sweep-result", "mlflow-1"}
 
     third = swept(served, tmp_path, *asked)
