@@ -69,7 +69,7 @@ def test_what_cannot_be_traced_is_named(message: str) -> None:
 @pytest.mark.parametrize("kernel", ["auto", "reference"])
 def test_equations_that_do_not_keep_to_the_declarations_are_named(kernel: str) -> None:
     wrong: dict[str, tuple[Callable[[Timestep], Any], str]] = {
-        "never set the state 'm'": (lambda t: t.x.a, "hm"),
+        "the state 'm' is never set": (lambda t: t.x.a, "hm"),
         "the new state 'h' has the shape": (lambda t: t.x.a[:, :2], "h"),
         "they read no gate 'forgte'; there are: a": (lambda t: t.x.forgte, "h"),
     }
