@@ -30,6 +30,7 @@ from soak_servers import PrefectServer, TrackingServer
 SEQLINE = [sys.executable, "-c", "from seqline.cli.main import console; console()"]
 KILLS_A_RUN = 5
 PHASES = ("starting", "prepare", "train", "evaluate", "export", "ending")
+RUNS = "select status from runs where lifecycle_stage = 'active'"
 OFTEN = (1, 1, 3, 1, 1, 2)
 """How often each phase is chosen."""
 LONGEST = 600.0
@@ -132,13 +133,14 @@ def outcome(home: Path, database: Path) -> dict[str, Any]:
         "stages": sorted(path.name.split("-")[0] for path in (home / "stages").iterdir()),
     }
     with closing(sqlite3.connect(database)) as store:
-        found["runs"] = [row[0] for row in store.execute("select status from runs")]
+        found["runs"] = [row[0] for row in store.execute(RUNS)]
         timed = ("throughput/tokens_per_second", "train/minutes")
         points = list(store.execute("select key, step, value from metrics order by key, step"))
         found["points"] = [p for p in points if p[0] not in timed]
         found["timed"] = sorted(p[0] for p in points if p[0] in timed)
         found["models"] = list(store.execute("select name, version from model_versions"))
-        found["logged models"] = len(list(store.execute("select model_id from logged_models")))
+        kept = "select model_id from logged_models where lifecycle_stage = 'active'"
+        found["logged models"] = len(list(store.execute(kept)))
     return found
 
 

@@ -91,3 +91,10 @@ def test_two_processes_learn_the_same(kind: str) -> None:
         for _ in range(2)
     ]
     assert runs[0].stdout == runs[1].stdout
+
+
+def test_characters_that_are_no_pieces_share_out_their_scores_alike() -> None:
+    lines = ["un chat voit vieux", "un chat aime vieux", "un chien voit vieux"] * 2
+    options = SubwordOptions(kind="unigram")
+    found = {Subwords.learn(lines, options, "task.subwords.size").to_json() for _ in range(12)}
+    assert len(found) == 1

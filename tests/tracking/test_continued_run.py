@@ -146,6 +146,35 @@ def test_a_run_has_one_model_and_one_version_however_often_it_is_logged(
     remove(store_home, attempt.record.key)
 
 
+def test_what_a_server_has_made_twice_is_there_once(
+    client: MlflowClient, attempt: Attempt, store_home: Home, tmp_path: Path, monkeypatch
+) -> None:
+    """As where it went away before it answered, and MLflow's client asked again."""
+    from seqline.tracking.models import log_model
+
+    def twice(name: str) -> None:
+        once = getattr(MlflowClient, name)
+
+        def made(*given: Any, **options: Any) -> Any:
+            once(*given, **options)
+            return once(*given, **options)
+
+        monkeypatch.setattr(MlflowClient, name, made)
+
+    twice("create_run")
+    twice("create_logged_model")
+    (tmp_path / "export").mkdir()
+    (tmp_path / "export" / "weights").write_text("weights")
+    Tracking(attempt).begin().result()
+    run_id, experiment = str(attempt.record.run_id), str(attempt.record.experiment)
+    with as_default(store_home):
+        for _ in range(2):
+            model_id = log_model(client, experiment, run_id, "toy", tmp_path / "export", "text", {})
+    assert [one.info.run_id for one in client.search_runs([experiment])] == [run_id]
+    assert [one.model_id for one in client.search_logged_models([experiment])] == [model_id]
+    remove(store_home, attempt.record.key)
+
+
 def test_an_export_outside_the_home_is_not_used(
     client: MlflowClient, attempt: Attempt, store_home: Home, tmp_path: Path
 ) -> None:

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -37,15 +37,9 @@ def log_model(
 
     from seqline.tracking import served_code
 
-    where = f"source_run_id = '{run_id}'"
-    begun = client.search_logged_models(experiment_ids=[experiment], filter_string=where)
-    if begun and str(begun[0].status) == "READY":
-        return str(begun[0].model_id)
-    logged = (
-        begun[0]
-        if begun
-        else client.create_logged_model(experiment, name=name, source_run_id=run_id)
-    )
+    logged = _one_model(client, experiment, run_id, name)
+    if str(logged.status) == "READY":
+        return str(logged.model_id)
     outputs = client.get_run(run_id).outputs
     if not any(one.model_id == logged.model_id for one in outputs.model_outputs):
         client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
@@ -73,6 +67,26 @@ def log_model(
         client.log_model_artifacts(logged.model_id, str(path))
     client.finalize_logged_model(logged.model_id, "READY")
     return str(logged.model_id)
+
+
+def _one_model(client: MlflowClient, experiment: str, run_id: str, name: str) -> Any:
+    """Return the run's model, made if there is none.
+
+    MLflow's client asks again where a server went away before it answered, and there are two of
+    what it had made: those that are too many are deleted.
+    """
+
+    def there() -> list[Any]:
+        where = f"source_run_id = '{run_id}'"
+        found = client.search_logged_models(experiment_ids=[experiment], filter_string=where)
+        return sorted(found, key=lambda one: (str(one.status) != "READY", one.creation_timestamp))
+
+    if not there():
+        client.create_logged_model(experiment, name=name, source_run_id=run_id)
+    kept, *others = there()
+    for other in others:
+        client.delete_logged_model(other.model_id)
+    return kept
 
 
 def register_model(

@@ -68,8 +68,7 @@ class TrackedRun:
         if before is None and attempt.number > 1:
             before = run_of_key(client, self.experiment, attempt.record.key)
         if before is None:
-            run = self.client.create_run(self.experiment, run_name=name, tags=first)
-            before = run.info.run_id
+            before = self._create(name, first)
         else:
             self._reopen(before)
         self.run_id: str = before
@@ -81,6 +80,15 @@ class TrackedRun:
         for at in range(0, max(len(parameters), len(more)), AT_ONCE):
             part = slice(at, at + AT_ONCE)
             self.client.log_batch(self.run_id, params=parameters[part], tags=more[part])
+
+    def _create(self, name: str, tags: Mapping[str, str]) -> str:
+        """Make the run; one that a server made twice, since it was asked again, is deleted."""
+        made = str(self.client.create_run(self.experiment, run_name=name, tags=tags).info.run_id)
+        own = f"tags.`{KEY}` = '{self.attempt.record.key}'"
+        for other in self.client.search_runs([self.experiment], own):
+            if other.info.run_id != made and other.info.status == "RUNNING":
+                self.client.delete_run(other.info.run_id)
+        return made
 
     def _reopen(self, run_id: str) -> None:
         """Set a run that ended back to RUNNING; raises `UserError` for one that was deleted."""

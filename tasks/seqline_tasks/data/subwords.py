@@ -20,6 +20,8 @@ SPECIAL = ("<pad>", "<unknown>", "<s>", "</s>")
 SPACE = "\u2581"
 """Stands for the space before a word, as `tokenizers` has it."""
 KINDS = ("bpe", "unigram", "word", "character")
+RARE_STEP = 1e-4
+"""How far apart `tokenizers` scores the characters that are no pieces of a unigram model."""
 USUAL = 8000
 """Subwords where no number is asked for, fewer where the text does not hold as many."""
 
@@ -156,16 +158,27 @@ def _settled(tokenizer: Any) -> Any:
     """Return a unigram model with rounded scores, in their order.
 
     The library adds them up in the order of a hash table, so that their last digits, and the order
-    of equals, are others in every process.
+    of equals, are others in every process. So is which of the characters that are no pieces gets
+    the least score, which the next one above it: they share them out by their order here.
     """
     from tokenizers import Tokenizer
 
     stored = json.loads(tokenizer.to_str())
     vocabulary = stored["model"]["vocab"]
     special, learned = vocabulary[: len(SPECIAL)], vocabulary[len(SPECIAL) :]
-    rounded = [[piece, round(score, 9)] for piece, score in learned]
-    stored["model"]["vocab"] = special + sorted(rounded, key=lambda one: (-one[1], one[0]))
+    rounded = {piece: round(score, 9) for piece, score in learned}
+    least = min(rounded.values(), default=0.0)
+    rare = sorted(p for p, score in rounded.items() if len(p) == 1 and _is_step(score - least))
+    rounded |= zip(rare, sorted(rounded[piece] for piece in rare), strict=True)
+    ordered = sorted(rounded.items(), key=lambda one: (-one[1], one[0]))
+    stored["model"]["vocab"] = special + [list(one) for one in ordered]
     return Tokenizer.from_str(json.dumps(stored))
+
+
+def _is_step(above: float) -> bool:
+    """Say whether a score lies whole steps of the library above the least one."""
+    steps = above / RARE_STEP
+    return abs(steps - round(steps)) < 1e-3
 
 
 def _trainer(options: SubwordOptions, size: int) -> Any:
