@@ -456,7 +456,8 @@ def plugins_new(
 
             typer.echo(json.dumps({"folder": str(folder.resolve())}))
         else:
-            typer.echo(f"{folder}: next, `pip install -e {folder}` and its README.md.")
+            next_one = f"`pip install -e ./{folder}`; {folder}/README.md says more."
+            typer.echo(f"{folder}: made. Next: {next_one}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
