@@ -115,13 +115,8 @@ def test_a_model_is_not_used_with_another_part_than_it_was_trained_with(
         assert load_export(model).predict_lines(["1101"]) == wanted
     second = passed(config, home)
     assert second["train"].reused and not second["evaluate"].reused
-    task = next(
-        one
-        for one in json.loads((second["export"].folder / "model" / "seqline.json").read_text())[
-            "plugins"
-        ]
-        if one["kind"] == "task"
-    )
+    told = json.loads((second["export"].folder / "model" / "seqline.json").read_text())
+    task = next(one for one in told["plugins"] if one["kind"] == "task")
     assert task["source_hash"] == provenance.hash_of_module("changing.task")
     for part, name in PARTS.items():
         before, now = change(package, part)
@@ -137,14 +132,20 @@ def test_a_model_is_not_used_with_another_part_than_it_was_trained_with(
     assert not passed(config, home)["train"].reused  # never evaluated by what it was not
 
 
+def interrupted(folder: Path) -> tuple[Home, str]:
+    """Return a home with a run that was interrupted, and the run's key."""
+    home = Home(folder / "h")
+    attempt = claim(configuration(), home, SilentReporter())
+    attempt.note(status="interrupted")
+    attempt.let_be()
+    return home, attempt.record.key
+
+
 @pytest.mark.parametrize("part", PARTS)
 def test_a_resume_names_the_part_that_changed_and_both_hashes(
     part: str, package: Path, tmp_path: Path
 ) -> None:
-    home = Home(tmp_path / "h")
-    attempt = claim(configuration(), home, SilentReporter())
-    attempt.note(status="interrupted")
-    attempt.let_be()
+    home, _ = interrupted(tmp_path)
     before, now = change(package, part)
     with pytest.raises(UserError) as refused:
         reclaim(home, None, SilentReporter())
@@ -158,11 +159,8 @@ def test_a_resume_names_the_part_that_changed_and_both_hashes(
 def test_a_resume_uses_changed_metrics_and_decoding(
     part: str, package: Path, tmp_path: Path
 ) -> None:
-    home = Home(tmp_path / "h")
-    attempt = claim(configuration(), home, SilentReporter())
-    attempt.note(status="interrupted")
-    attempt.let_be()
+    home, key = interrupted(tmp_path)
     change(package, part)
     going_on = reclaim(home, None, SilentReporter())
-    assert going_on.record.key == attempt.record.key  # type: ignore[union-attr]
+    assert going_on.record.key == key  # type: ignore[union-attr]
     going_on.let_be()  # type: ignore[union-attr]
