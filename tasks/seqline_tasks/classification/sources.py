@@ -9,39 +9,31 @@ from typing import Any
 
 from seqline_plugins.errors import UserError
 from seqline_plugins.sources import DataSource
-from seqline_plugins.task import Example, Source
+from seqline_plugins.task import Example
 from seqline_tasks.classification.libraries import labelled_docstrings, versions_of_libraries
 from seqline_tasks.classification.words import cut
+from seqline_tasks.data.corpus import KEYS, CorpusSource
 from seqline_tasks.data.files import digest_of, matching_files, read_lines
-from seqline_tasks.data.hub import class_names, describe_hub, load_hub
+from seqline_tasks.data.hub import class_names, load_hub
 from seqline_tasks.data.labels import most_frequent_class
 from seqline_tasks.data.split import deal, hold_out
 
-DEFAULT_HUB = ("stanfordnlp/sst2", None)
 TEXTS = ("text", "sentence", "question", "content")
 LABELS = ("label", "class", "category", "coarse_label", "sentiment")
-KEYS = ("train", "validation", "test", "file")
 
 
-class LabelledSource(Source):
+class LabelledSource(CorpusSource):
     """Labelled texts, {"words": […], "label": name, "place": "FILE, line N"}."""
 
-    def read(self, data: DataSource) -> dict[str, list[Example]]:
-        """Return train, validation and test."""
-        readers = {"builtin": self._builtin, "hub": self._hub, "files": self._files}
-        return readers[data.source](data)
+    default_hub = ("stanfordnlp/sst2", None)
 
-    def fingerprint(self, data: DataSource) -> dict[str, Any]:
-        """Return file digests, or the packages that hold the data and their versions."""
-        rule: dict[str, Any] = {"split": data.split, "split_by": data.split_by, "seed": data.seed}
-        rule |= {"source": data.source, "column": data.column}
-        if data.source == "builtin":
-            return rule | versions_of_libraries()
-        if data.source == "hub":
-            repo, subset = _hub_name(data)
-            return rule | describe_hub(repo, subset, data.revision)
-        given = [key for key in KEYS if getattr(data, key)]
-        return rule | {key: [digest_of(path) for path in _paths(data, key)] for key in given}
+    def versions(self) -> dict[str, str]:
+        """Return the packages that hold the built-in data."""
+        return versions_of_libraries()
+
+    def digests(self, data: DataSource, key: str) -> list[Any]:
+        """Return the digests of a key's files."""
+        return [digest_of(path) for path in _paths(data, key)]
 
     def baseline(self, splits: Mapping[str, Sequence[Example]]) -> dict[str, float]:
         """Return the accuracy of the most frequent class."""
@@ -62,13 +54,15 @@ class LabelledSource(Source):
             found.append(f"the test data have classes that training never had: {names}.")
         return found
 
-    def _builtin(self, data: DataSource) -> dict[str, list[Example]]:
+    def read_builtin(self, data: DataSource) -> dict[str, list[Example]]:
+        """Return the splits of the built-in data."""
         texts = labelled_docstrings()
         texts.sort(key=lambda pair: sha256(pair[1].encode()).digest())  # libraries mixed
         rows = [self._example(label, text, "") for label, text in texts]
         return deal(rows, data.split, data.split_by, data.seed)
 
-    def _files(self, data: DataSource) -> dict[str, list[Example]]:
+    def read_files(self, data: DataSource) -> dict[str, list[Example]]:
+        """Return the splits of files."""
         given = [key for key in KEYS if getattr(data, key)]
         read = {
             key: [row for path in _paths(data, key) for row in self._of_file(path, data.column)]
@@ -83,8 +77,9 @@ class LabelledSource(Source):
         rows = _of_table(path, column) if table else _of_lines(path)
         return [self._example(*row) for row in rows]
 
-    def _hub(self, data: DataSource) -> dict[str, list[Example]]:
-        repo, subset = _hub_name(data)
+    def read_hub(self, data: DataSource) -> dict[str, list[Example]]:
+        """Return the splits of a public dataset."""
+        repo, subset = self.hub_name(data)
         splits = {
             name: [self._example(*row) for row in _of_hub(table, data.column, repo)]
             for name, table in load_hub(repo, subset, data.revision).items()
@@ -163,7 +158,3 @@ def _paths(data: DataSource, key: str) -> list[Path]:
     given = getattr(data, key)
     patterns = given if isinstance(given, list) else [given]
     return [path for pattern in patterns for path in matching_files(pattern, f"data.{key}")]
-
-
-def _hub_name(data: DataSource) -> tuple[str, str | None]:
-    return (data.repo, data.subset) if data.repo else DEFAULT_HUB

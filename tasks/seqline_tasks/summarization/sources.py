@@ -3,61 +3,50 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
 from seqline_plugins.errors import UserError, nearest
 from seqline_plugins.sources import DataSource
-from seqline_plugins.task import Example, Source
+from seqline_plugins.task import Example
+from seqline_tasks.data.corpus import KEYS, CorpusSource
 from seqline_tasks.data.docstrings import docstrings, versions_of
 from seqline_tasks.data.files import digest_of, matching_files, read_lines
-from seqline_tasks.data.hub import describe_hub, load_hub
+from seqline_tasks.data.hub import load_hub
 from seqline_tasks.data.split import deal, hold_out
 from seqline_tasks.summarization.scoring import first_sentence, score_summaries
 
 LIBRARIES = ("python", "numpy")
-DEFAULT_HUB, HUB_COLUMNS = ("EdinburghNLP/xsum", None), "document-summary"
+HUB_COLUMNS = "document-summary"
 FILE_COLUMNS = "source-target"
-KEYS = ("train", "validation", "test", "file")
 FEWEST_WORDS = (10, 3)
 """Words that a docstring's body and its first line have at least."""
 
 
-class SummarySource(Source):
+class SummarySource(CorpusSource):
     """Texts, {"source", "target", "references", "first"}; without text or summary left out.
 
     `target` is the first of the `references`, `first` the text's first sentence.
     """
 
+    default_hub = ("EdinburghNLP/xsum", None)
+
     def __init__(self, config: Any) -> None:
         super().__init__(config)
         self._left_out: dict[str, int] = {}
 
-    def read(self, data: DataSource) -> dict[str, Sequence[Example]]:
-        """Return train, validation and test."""
-        readers: dict[str, Callable[[DataSource], Mapping[str, Sequence[Example]]]]
-        readers = {"builtin": self._builtin, "hub": self._hub, "files": self._files}
-        return dict(readers[data.source](data))
+    def versions(self) -> dict[str, str]:
+        """Return the packages that hold the built-in data."""
+        return versions_of(LIBRARIES)
 
-    def fingerprint(self, data: DataSource) -> dict[str, Any]:
-        """Return file digests, or the libraries whose docstrings are read and their versions."""
-        rule: dict[str, Any] = {"split": data.split, "split_by": data.split_by, "seed": data.seed}
-        rule |= {"source": data.source, "column": data.column}
-        if data.source == "builtin":
-            return rule | versions_of(LIBRARIES)
-        if data.source == "hub":
-            repo, subset = (data.repo, data.subset) if data.repo else DEFAULT_HUB
-            return rule | describe_hub(repo, subset, data.revision)
-        given = {key: getattr(data, key) for key in KEYS if getattr(data, key)}
-        return rule | {
-            key: [
-                digest_of(path)
-                for one in _listed(files)
-                for path in matching_files(one, f"data.{key}")
-            ]
-            for key, files in given.items()
-        }
+    def digests(self, data: DataSource, key: str) -> list[Any]:
+        """Return the digests of a key's files."""
+        return [
+            digest_of(path)
+            for one in _listed(getattr(data, key))
+            for path in matching_files(one, f"data.{key}")
+        ]
 
     def baseline(self, splits: Mapping[str, Sequence[Example]]) -> dict[str, float]:
         """Return the ROUGE of the first sentence of each text as its summary."""
@@ -81,7 +70,8 @@ class SummarySource(Source):
             )
         return found
 
-    def _builtin(self, data: DataSource) -> dict[str, list[Example]]:
+    def read_builtin(self, data: DataSource) -> dict[str, list[Example]]:
+        """Return the splits of the built-in data."""
         found: dict[str, str] = {}
         for one in docstrings(LIBRARIES):
             head, _, body = one.text.partition("\n")
@@ -93,7 +83,8 @@ class SummarySource(Source):
         examples = self._kept("the docstrings", [(body, [found[body]], "") for body in order])
         return deal(examples, data.split, data.split_by, data.seed)
 
-    def _files(self, data: DataSource) -> Mapping[str, Sequence[Example]]:
+    def read_files(self, data: DataSource) -> Mapping[str, Sequence[Example]]:
+        """Return the splits of files."""
         source, target = _columns(data.column or FILE_COLUMNS)
         given = {key: getattr(data, key) for key in KEYS if getattr(data, key)}
         read = {
@@ -107,8 +98,9 @@ class SummarySource(Source):
                 raise UserError(f"data.{key}: data=files needs it, a file of JSON lines.")
         return hold_out(read, "text")
 
-    def _hub(self, data: DataSource) -> Mapping[str, Sequence[Example]]:
-        repo, subset = (data.repo, data.subset) if data.repo else DEFAULT_HUB
+    def read_hub(self, data: DataSource) -> Mapping[str, Sequence[Example]]:
+        """Return the splits of a public dataset."""
+        repo, subset = self.hub_name(data)
         source, target = _columns(data.column or HUB_COLUMNS)
         splits = {}
         for name, table in load_hub(repo, subset, data.revision).items():

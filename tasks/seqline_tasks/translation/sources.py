@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, overload
 
 from seqline_plugins.errors import UserError
 from seqline_plugins.sources import DataSource
-from seqline_plugins.task import Example, Source
-from seqline_tasks.data.hub import describe_hub, load_hub
+from seqline_plugins.task import Example
+from seqline_tasks.data.corpus import KEYS, CorpusSource
+from seqline_tasks.data.hub import load_hub
 from seqline_tasks.data.pairs import check_pairs, digests_of_pairs, each_pair, read_pairs
 from seqline_tasks.data.split import deal, hold_out
 from seqline_tasks.translation.baseline import copy_the_source
 from seqline_tasks.translation.interface_strings import interface_strings, version_of_strings
 
-DEFAULT_HUB = ("bentrevett/multi30k", None)
 DEFAULT_COLUMNS = "de-en"
-KEYS = ("train", "validation", "test", "file")
 
 
 class FilePairs(Sequence[Example]):
@@ -55,30 +54,22 @@ class FilePairs(Sequence[Example]):
         return next(iter(self[index : index + 1 or None]))
 
 
-class PairSource(Source):
+class PairSource(CorpusSource):
     """Pairs, {"source": text, "target": text}; those with an empty side are left out."""
+
+    default_hub = ("bentrevett/multi30k", None)
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)
         self._left_out: dict[str, int] = {}
 
-    def read(self, data: DataSource) -> dict[str, Sequence[Example]]:
-        """Return train, validation and test."""
-        readers: dict[str, Callable[[DataSource], Mapping[str, Sequence[Example]]]]
-        readers = {"builtin": self._builtin, "hub": self._hub, "files": self._files}
-        return dict(readers[data.source](data))
+    def versions(self) -> dict[str, str]:
+        """Return the packages that hold the built-in data."""
+        return version_of_strings()
 
-    def fingerprint(self, data: DataSource) -> dict[str, Any]:
-        """Return file digests, or the package that holds the data and its version."""
-        rule: dict[str, Any] = {"split": data.split, "split_by": data.split_by, "seed": data.seed}
-        rule |= {"source": data.source, "column": data.column}
-        if data.source == "builtin":
-            return rule | version_of_strings()
-        if data.source == "hub":
-            repo, subset = _hub_name(data)
-            return rule | describe_hub(repo, subset, data.revision)
-        given = {key: getattr(data, key) for key in KEYS if getattr(data, key)}
-        return rule | {key: digests_of_pairs(one, f"data.{key}") for key, one in given.items()}
+    def digests(self, data: DataSource, key: str) -> list[Any]:
+        """Return the digests of a key's files."""
+        return digests_of_pairs(getattr(data, key), f"data.{key}")
 
     def baseline(self, splits: Mapping[str, Sequence[Example]]) -> dict[str, float]:
         """Return BLEU and chrF of the source itself as its translation."""
@@ -102,11 +93,13 @@ class PairSource(Source):
             found.append(f"{share} are in the training data too: the scores flatter.")
         return found
 
-    def _builtin(self, data: DataSource) -> dict[str, list[Example]]:
+    def read_builtin(self, data: DataSource) -> dict[str, list[Example]]:
+        """Return the splits of the built-in data."""
         pairs = self._examples("the strings", interface_strings())
         return deal(pairs, data.split, data.split_by, data.seed)
 
-    def _files(self, data: DataSource) -> dict[str, Sequence[Example]]:
+    def read_files(self, data: DataSource) -> dict[str, Sequence[Example]]:
+        """Return the splits of files."""
         given = {key: getattr(data, key) for key in KEYS if getattr(data, key)}
         if "file" in given:
             pairs = self._examples("data.file", read_pairs(given["file"], "data.file"))
@@ -123,8 +116,9 @@ class PairSource(Source):
                 self._left_out[place] = found.left_out
         return hold_out(read, "pair")
 
-    def _hub(self, data: DataSource) -> Mapping[str, Sequence[Example]]:
-        repo, subset = _hub_name(data)
+    def read_hub(self, data: DataSource) -> Mapping[str, Sequence[Example]]:
+        """Return the splits of a public dataset."""
+        repo, subset = self.hub_name(data)
         source, _, target = (data.column or DEFAULT_COLUMNS).partition("-")
         splits = {
             name: self._examples(name, _from_table(table, source, target, repo))
@@ -144,10 +138,6 @@ class PairSource(Source):
 
     def _names(self) -> tuple[str, str]:
         return ("target", "source") if self.config.reverse else ("source", "target")
-
-
-def _hub_name(data: DataSource) -> tuple[str, str | None]:
-    return (data.repo, data.subset) if data.repo else DEFAULT_HUB
 
 
 def _from_table(table: Any, source: str, target: str, repo: str) -> list[tuple[str, str]]:
