@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from torch import Tensor, sigmoid
-from torch.nn.functional import softplus
+from torch import Tensor, exp, minimum, sigmoid
 
 from seqline_plugins.cell import GatedCell, Timestep
 from seqline_plugins.cells.min_gru import positive
@@ -46,5 +45,8 @@ class MinLSTM(GatedCell):
         n = positive(t.x.candidate) if self.config.candidate == "positive" else t.x.candidate
         if not self.config.normalize:
             return {"h": sigmoid(t.x.forget) * t.state.h + sigmoid(t.x.input) * n}
-        odds = softplus(-t.x.input) - softplus(-t.x.forget)  # log(f / i), also where both vanish
-        return {"h": sigmoid(odds) * t.state.h + sigmoid(-odds) * n}
+        # f / (f + i) = a / (a + b), a = 1 + e^-input, b = 1 + e^-forget, both times e^low
+        low = minimum(t.x.forget, t.x.input).clamp(max=0).detach()
+        a = exp(low) + exp(low - t.x.input)
+        b = exp(low) + exp(low - t.x.forget)
+        return {"h": (a * t.state.h + b * n) / (a + b)}

@@ -27,6 +27,7 @@ using namespace seqline;
 #define OVER(NAME, CALL) extern "C" void NAME(const REAL* x, REAL* y, long n) { \\
     for (long i = 0; i < n; i += VL) store(y + i, CALL(load(x + i))); }
 OVER(over_exp, exponential) OVER(over_tanh, seqline::tanh) OVER(over_sigmoid, sigmoid)
+OVER(over_log, logarithm) OVER(over_log1p, log_one_plus)
 """
 
 
@@ -44,44 +45,62 @@ def answer(value: int) -> int:
     return int(load_library([SOURCE], [f"ANSWER={value}"]).answer())
 
 
-def wanted(name: str, x: np.ndarray) -> np.ndarray:
-    wide = x.astype(np.longdouble)
-    with np.errstate(over="ignore", under="ignore"):
-        if name == "over_sigmoid":
-            return 1 / (1 + np.exp(-wide))
-        return np.exp(wide) if name == "over_exp" else np.tanh(wide)
+def values_of(name: str, x: np.ndarray) -> np.ndarray:
+    real = "float" if x.dtype == np.float32 else "double"
+    function = getattr(load_library([FUNCTIONS], [f"REAL={real}"]), name)
+    y, pointer = np.empty_like(x), library.ctypes.c_void_p
+    function(pointer(x.ctypes.data), pointer(y.ctypes.data), library.ctypes.c_long(len(x)))
+    return y
 
 
-@pytest.mark.parametrize("real", ["float", "double"])
-@pytest.mark.parametrize("name", ["over_exp", "over_tanh", "over_sigmoid"])
-def test_functions_are_within_two_units_in_the_last_place(name: str, real: str) -> None:
-    kind = np.float32 if real == "float" else np.float64
+RIGHT: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "over_exp": np.exp,
+    "over_tanh": np.tanh,
+    "over_sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+    "over_log": np.log,
+    "over_log1p": np.log1p,
+}
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("name", RIGHT)
+def test_functions_are_within_two_units_in_the_last_place(name: str, kind: type) -> None:
     draw = np.random.default_rng(0)
-    end = 88 if real == "float" else 700
+    end = 88 if kind is np.float32 else 700
     sizes = np.exp2(draw.uniform(-40, np.log2(end), 400_000))
     x = np.concatenate([sizes, -sizes, np.linspace(-9, 9, 200_000)])
-    x = x[: len(x) // 64 * 64].astype(kind)
-    y = np.empty_like(x)
-    function = getattr(load_library([FUNCTIONS], [f"REAL={real}"]), name)
-    pointer = library.ctypes.c_void_p
-    function(pointer(x.ctypes.data), pointer(y.ctypes.data), library.ctypes.c_long(len(x)))
-    right = wanted(name, x)
+    if name.startswith("over_log"):
+        tiny = np.finfo(kind).smallest_subnormal * np.arange(1, 65)
+        x = np.concatenate([sizes, np.exp(-sizes), np.linspace(0.5, 2, 200_000), tiny])
+        x = np.concatenate([x, -x[x < 1]]) if name == "over_log1p" else x
+    x = x.astype(kind)
+    x = x[x != {"over_log": 0, "over_log1p": -1}.get(name)]  # infinite there
+    x = x[: len(x) // 64 * 64]
+    y = values_of(name, x)
+    with np.errstate(over="ignore", under="ignore"):
+        right = RIGHT[name](x.astype(np.longdouble))
     normal = np.abs(right) >= np.finfo(kind).tiny
     apart = np.abs(y.astype(np.longdouble) - right)[normal]
     assert float((apart / np.spacing(np.abs(right[normal]).astype(kind))).max()) <= 2
     assert np.all(np.abs(y[~normal]) <= np.finfo(kind).tiny)
 
 
-@pytest.mark.parametrize("name", ["over_exp", "over_tanh", "over_sigmoid"])
-def test_ends_of_the_number_line(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "at_ends"),
+    [
+        ("over_exp", [np.inf, 0, np.nan, 1, np.e]),
+        ("over_tanh", [1, -1, np.nan, 0, np.tanh(1)]),
+        ("over_sigmoid", [1, 0, np.nan, 0.5, 1 / (1 + np.exp(-1))]),
+        ("over_log", [np.inf, np.nan, np.nan, -np.inf, 0]),
+        ("over_log1p", [np.inf, np.nan, np.nan, 0, np.log(2)]),
+    ],
+)
+def test_ends_of_the_number_line(name: str, at_ends: list[float]) -> None:
     x = np.zeros(64, dtype=np.float32)
-    x[:4] = np.inf, -np.inf, np.nan, -0.0
-    y = np.empty_like(x)
-    function = getattr(load_library([FUNCTIONS], ["REAL=float"]), name)
-    pointer = library.ctypes.c_void_p
-    function(pointer(x.ctypes.data), pointer(y.ctypes.data), library.ctypes.c_long(64))
-    ends = {"over_exp": [np.inf, 0, np.nan, 1], "over_tanh": [1, -1, np.nan, 0]}
-    np.testing.assert_array_equal(y[:4], ends.get(name, [1, 0, np.nan, 0.5]))
+    x[:5] = np.inf, -np.inf, np.nan, -0.0, 1
+    np.testing.assert_allclose(values_of(name, x)[:5], at_ends, rtol=3e-7)
+    if name == "over_log1p":
+        assert values_of(name, np.full(64, -1, dtype=np.float32))[0] == -np.inf
 
 
 def test_a_library_is_compiled_once(cache: Path) -> None:

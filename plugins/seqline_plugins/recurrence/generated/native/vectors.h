@@ -85,6 +85,8 @@ template <> struct Exponential<float> {
     static constexpr int terms = 6;
     static constexpr float inverse_factorials[] = {1 / 2.f, 1 / 6.f, 1 / 24.f, 1 / 120.f,
                                                    1 / 720.f, 1 / 5040.f};
+    static constexpr float smallest_normal = 1.17549435e-38f, two_to_fraction = 8388608.0f;
+    static constexpr int log_terms = 5;
 };
 template <> struct Exponential<double> {
     static constexpr int fraction = 52, bias = 1023;
@@ -97,6 +99,9 @@ template <> struct Exponential<double> {
     static constexpr double inverse_factorials[] = {
         1 / 2., 1 / 6., 1 / 24., 1 / 120., 1 / 720., 1 / 5040., 1 / 40320., 1 / 362880.,
         1 / 3628800., 1 / 39916800., 1 / 479001600., 1 / 6227020800.};
+    static constexpr double smallest_normal = 2.2250738585072014e-308;
+    static constexpr double two_to_fraction = 4503599627370496.0;
+    static constexpr int log_terms = 11;
 };
 using E = Exponential<REAL>;
 constexpr REAL LOG2_E = (REAL)1.44269504088896340736;
@@ -155,6 +160,30 @@ INLINE Vector tanh(Vector x) {  // (e^2|x| − 1) / (e^2|x| + 1), with the sign 
     return with_sign_of(quotient(e, e_low, d, (e - (d - 2)) + e_low), x);
 }
 
+// x = 2^k m with m in [√½, √2); log m = 2 artanh s with s = (m − 1) / (m + 1), by its series.
+INLINE Vector logarithm(Vector x) {
+    const Whole denormal = x < E::smallest_normal;
+    const Whole bits = as_whole(choose(denormal, x * E::two_to_fraction, x));
+    const Whole half = as_whole(splat((REAL)0.70710678118654752440));
+    Whole k = (bits - half) >> E::fraction;
+    const Vector f = as_vector(bits - (k << E::fraction)) - 1;
+    k -= denormal & (Whole{} + E::fraction);
+    const Vector s = f / (f + 2), z = s * s, half_square = (REAL)0.5 * f * f;
+    Vector p = splat((REAL)2 / (2 * E::log_terms + 1));
+#pragma GCC unroll 16
+    for (int i = E::log_terms - 1; i > 0; i--) p = p * z + (REAL)2 / (2 * i + 1);
+    const Vector exponent = __builtin_convertvector(k, Vector);
+    const Vector rest = half_square - (s * (half_square + z * p) + exponent * E::ln2_low);
+    const Vector found = exponent * E::ln2_high + (f - rest);
+    const Vector ends = choose(x < 0, splat((REAL)NAN), choose(x == 0, splat((REAL)-INFINITY), x));
+    return choose((x > 0) & (x < (REAL)INFINITY), found, ends);
+}
+INLINE Vector log_one_plus(Vector x) {  // log (u + (x − (u − 1))) with u = 1 + x rounded
+    const Vector u = x + 1;
+    const Vector lost = (x - (u - 1)) / u;
+    return logarithm(u) + choose((u > 0) & (u < (REAL)INFINITY), lost, Vector{});
+}
+
 // What is rare in a cell goes lane by lane through the C library.
 #define LANEWISE(NAME, CALL)                                \
     INLINE Vector NAME(Vector x) {                          \
@@ -162,8 +191,6 @@ INLINE Vector tanh(Vector x) {  // (e^2|x| − 1) / (e^2|x| + 1), with the sign 
         for (int i = 0; i < VL; i++) y[i] = CALL((REAL)x[i]); \
         return y;                                           \
     }
-LANEWISE(logarithm, std::log)
-LANEWISE(log_one_plus, std::log1p)
 LANEWISE(square_root, std::sqrt)
 LANEWISE(sine, std::sin)
 LANEWISE(cosine, std::cos)
