@@ -9,7 +9,9 @@ import pytest
 from rich.console import Console
 
 from seqline.cli.progress import PlainReporter, TerminalReporter, clock, describe, watch
+from seqline.cli.sweep_progress import SweepLog, SweepProgress
 from seqline.reporter import Reporter, TrainingProgress
+from seqline.sweep.process import Outcome
 
 
 def progress(epoch: float) -> TrainingProgress:
@@ -68,3 +70,20 @@ def test_what_is_not_known_is_left_out() -> None:
 )
 def test_durations_are_read_easily(seconds: float, text: str) -> None:
     assert clock(seconds) == text
+
+
+def test_a_child_that_was_interrupted_is_not_counted_as_done() -> None:
+    progress = SweepProgress(4, 1, 2)
+    for number, status in ((1, "finished"), (2, "interrupted"), (3, "failed")):
+        progress.began(number, f"seed {number}")
+        progress.ended(number, Outcome(status, ""))
+    assert progress.summary().startswith("3 of 4 done, 1 failed")
+
+
+def test_children_that_warn_of_the_same_are_heard_once() -> None:
+    stream = io.StringIO()
+    log = SweepLog(2, 0, 2, stream)
+    for number in range(2):
+        log.began(number, f"seed {number}")
+        log.heard(number, {"kind": "warning", "text": "the scores flatter"})
+    assert stream.getvalue().count("the scores flatter") == 1

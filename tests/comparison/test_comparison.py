@@ -59,6 +59,13 @@ def test_what_tells_rows_of_one_cell_apart_is_named() -> None:
     assert [row.best for row in rows] == [True, False, False]
 
 
+def test_numbers_that_a_search_drew_are_short_to_read_and_whole_in_csv() -> None:
+    drawn = [run(1, 0.7, trainer__lr="0.0025766385746135885"), run(1, 0.8, trainer__lr="1e-05")]
+    rows = tabulate(drawn)
+    assert "| lr 0.002577 |" in as_markdown(rows) and "| lr 1e-05 |" in as_markdown(rows)
+    assert "lr 0.0025766385746135885" in as_csv(rows)
+
+
 def test_lower_is_better_where_the_metric_says_so() -> None:
     runs = [run(1, 3.0), run(2, 2.0, cell__name="gru")]
     for one in runs:

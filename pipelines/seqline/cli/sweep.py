@@ -222,8 +222,12 @@ def _show(
     console = Console(highlight=False)
     if rows:
         show(rows, console)
+    pruned = sum(one.status == "pruned" for one in troubles.values())
+    if pruned:
+        console.print(f"pruned, since others did better: {pruned}")
     for title, one in troubles.items():
-        console.print(f"{title}: {one.status}, {one.error}", style="red", soft_wrap=True)
+        if one.status != "pruned":
+            console.print(f"{title}: {one.status}, {one.error}", style="red", soft_wrap=True)
     console.print(f"the table again: seqline compare sweep={record.key}", soft_wrap=True)
     pages = tracking_pages(home)
     for experiment in record.parents if pages is not None else ():

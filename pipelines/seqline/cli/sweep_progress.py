@@ -78,8 +78,9 @@ class SweepProgress:
 
     @property
     def over(self) -> int:
-        """How many children have ended, those of before too."""
-        return self.before + sum(line.status != "running" for line in self.lines.values())
+        """How many children are done with, those of before too; interrupted ones go on later."""
+        goes_on = ("running", "interrupted")
+        return self.before + sum(line.status not in goes_on for line in self.lines.values())
 
     def seconds_left(self) -> float | None:
         """Return the time left for all, None while none has ended or knows."""
@@ -170,6 +171,7 @@ class SweepLog(SweepProgress):
     def __init__(self, size: int, done: int, parallel: int, stream: TextIO) -> None:
         super().__init__(size, done, parallel)
         self._stream, self._told = stream, time.monotonic()
+        self._warned: set[str] = set()
 
     def began(self, number: int, title: str) -> None:
         """Print that a child begins."""
@@ -177,9 +179,10 @@ class SweepLog(SweepProgress):
         self.say(f"{title}: started")
 
     def heard(self, number: int, message: Mapping[str, Any]) -> None:
-        """Print a warning at once, and now and then where all stand."""
+        """Print a warning at once, the same of another child not, and now and then all."""
         super().heard(number, message)
-        if message["kind"] == "warning":
+        if message["kind"] == "warning" and message["text"] not in self._warned:
+            self._warned.add(message["text"])
             self.say(f"{self.lines[number].title}: warning: {message['text']}")
         if time.monotonic() - self._told > PLAIN_SECONDS:
             self._told = time.monotonic()

@@ -162,7 +162,7 @@ def _run_child(sweep: Sweep, number: int, title: str) -> Outcome:
 def _note_end(sweep: Sweep, number: int, title: str, outcome: Outcome) -> None:
     with sweep.lock:
         sweep.running.pop(number, None)
-        if outcome.status in ("failed", "interrupted"):
+        if outcome.status != "finished":
             sweep.troubles[title] = outcome
         if outcome.status != "interrupted":
             sweep.done += 1
