@@ -7,8 +7,8 @@ import pytest
 from seqline.cli.check import check
 from seqline_plugins.discovery import installed, load
 
-FAST = ("lstm", "qrnn", "clockwork_rnn", "many_to_many", "adding")
-"""One of each kind of cell, an architecture and a task: for `make test`."""
+FAST = ("lstm", "qrnn", "clockwork_rnn", "many_to_many", "encoder_decoder", "adding")
+"""One of each kind of cell, two architectures and a task: for `make test`."""
 OURS = [
     pytest.param(kind, name, id=f"{kind}-{name}", marks=() if name in FAST else pytest.mark.slow)
     for kind in ("cell", "architecture", "task")

@@ -18,7 +18,6 @@ from seqline_plugins.discovery import load
 from seqline_plugins.errors import UserError
 
 WIDTH = 80
-MARKS = {"right": "ok  ", "wrong": "FAIL", "skipped": "  - "}
 
 
 def check_plugins(word: str, overrides: Sequence[str] = (), *, as_json: bool = False) -> bool:
@@ -74,31 +73,34 @@ def _plugins(word: str) -> list[tuple[str, str, type[Any]]]:
 
 
 def _page(kind: str, name: str, outcomes: Sequence[Outcome], seconds: float) -> list[str]:
-    """Return the lines of one screen: a check a line, what is wrong and what to do below it."""
-    lines, told = [f"{kind} {name}"], set()
-    for one in outcomes:
-        reason = f" ({one.said})" if one.status == "skipped" else ""
+    """Return the lines of one screen: what is right together, what is wrong with what to do."""
+    right = [one.check.title for one in outcomes if one.status == "right"]
+    skipped = [one for one in outcomes if one.status == "skipped"]
+    wrong = [one for one in outcomes if one.status == "wrong"]
+    lines = [f"{kind} {name}", *_wrapped(" · ".join(right), "  ok   ")]
+    for one in skipped:
+        line = f"{one.check.title} ({one.said})"
+        lines.append(f"  -    {textwrap.shorten(line, WIDTH - 7, placeholder=' …')}")
+    told = set()
+    for one in wrong:
         gist = re.sub(r"\d+", "", one.said)  # the same of another batch is no more to read
-        if one.status == "wrong" and gist in told:
-            reason = " (as above)"
-        line = textwrap.shorten(f"{one.check.title}{reason}", WIDTH - 7, placeholder=" …")
-        lines.append(f"  {MARKS[one.status]} {line}")
-        if one.status == "wrong" and gist not in told:
-            told.add(gist)
-            indent = " " * 7
-            lines += textwrap.wrap(
-                one.said,
-                WIDTH,
-                initial_indent=indent,
-                subsequent_indent=indent,
-                break_long_words=False,
-                break_on_hyphens=False,
-            )
-    wrong = sum(one.status == "wrong" for one in outcomes)
-    right = sum(one.status == "right" for one in outcomes)
-    skipped = len(outcomes) - wrong - right
-    counts = f"{right} right, {wrong} wrong, {skipped} do not apply"
+        above = " (as above)" if gist in told else ""
+        lines.append(f"  FAIL {one.check.title}{above}")
+        lines += [] if above else _wrapped(one.said, " " * 7)
+        told.add(gist)
+    counts = f"{len(right)} right, {len(wrong)} wrong, {len(skipped)} do not apply"
     return [*lines, f"{counts}; {seconds:.0f} s"]
+
+
+def _wrapped(text: str, start: str) -> list[str]:
+    return textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent=start,
+        subsequent_indent=" " * len(start),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _plain(kind: str, name: str, outcomes: Sequence[Outcome], seconds: float) -> dict[str, Any]:

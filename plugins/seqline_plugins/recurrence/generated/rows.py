@@ -44,11 +44,12 @@ class _Attention(Structure):
 
 
 def serves(*tensors: Tensor | None) -> bool:
-    """Say whether compiled code serves here: no gradient, a processor, a compiler, a precision."""
+    """Say whether compiled code serves here: real numbers, no gradient, a processor, a compiler."""
     given = [tensor for tensor in tensors if tensor is not None]
     like = given[0]
     return (
         not torch.is_grad_enabled()
+        and not torch.compiler.is_compiling()  # nor exporting: the tensors are no memory then
         and not torch.is_autocast_enabled(like.device.type)
         and like.dtype in PRECISIONS
         and all(t.device.type == "cpu" and t.dtype == like.dtype for t in given)
