@@ -56,24 +56,29 @@ def export_step(
     """
     step = Step(net, tuple(state))
     given = (x_t, *(tensor.detach() for tensor in state.values()))
-    tried, shapes, more = given, None, ""
+    shapes, more = None, ""
     if any_batch:
         rows: Any = {0: torch.export.Dim("rows", min=2, max=1024)}
         shapes, more = (rows, tuple(rows for _ in state)), " or on the batch's size"
-        tried = tuple(tensor[torch.arange(3) % len(tensor)] for tensor in given)
+    tried = _three_rows if any_batch else tuple
     try:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             exported = torch.export.export(step, given, dynamic_shapes=shapes, strict=False)
-            found = exported.module()(*tried)
+            found = exported.module()(*tried(given))
     except Exception as error:  # the exporter raises many kinds, all about the plugin's code
         raise WrongError(
             f"torch.export refuses a step ({type(error).__name__}: {in_one_line(error, 120)}): "
             f"let no choice depend on a tensor's values{more}."
         ) from error
     with torch.no_grad():
-        wanted = step(*tried)
+        wanted = step(*tried(given))
     yield from zip(found, wanted, strict=True)
+
+
+def _three_rows(given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """Return a copy with three rows of each, so that what is written into is not read again."""
+    return tuple(tensor[torch.arange(3) % len(tensor)] for tensor in given)
 
 
 def check_memory(call: Callable[[], None], calls: str, collector: str) -> None:
