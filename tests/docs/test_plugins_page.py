@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from newcomer import ROOT, Shell, follow
+from newcomer import ROOT, Shell, blocks, follow
 
 PAGE = ROOT / "docs" / "plugins.md"
 
@@ -16,6 +16,11 @@ def test_page_makes_a_package_whose_parts_are_found_and_configured(tmp_path: Pat
     assert "update_bias: 1.0" in said
     assert "2 passed" in said
     assert "name: deep" in said
+
+
+def test_the_task_of_the_page_is_the_example() -> None:
+    (task,) = (text for file, _, text in blocks(PAGE) if file == "seqline_mine/parity.py")
+    assert task == (ROOT / "examples/seqline-parity/seqline_parity.py").read_text(encoding="utf-8")
 
 
 @pytest.mark.slow

@@ -1,8 +1,9 @@
 """The conformance kit: what a plugin must hold to, as named checks that say what to do.
 
 verdict        a check, what it may say, running it
-subject        a plugin built small
+subject        a plugin built small, its outputs compared
 options        checks of every plugin: help, options
+probes         what cells and architectures are both put to: another device, export, many calls
 cells          checks of a cell
 architectures  checks of an architecture
 tasks          checks of a task

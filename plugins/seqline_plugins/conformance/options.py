@@ -7,8 +7,11 @@ import dataclasses
 import inspect
 import sys
 import textwrap
-from collections.abc import Iterator
-from typing import Any, get_type_hints
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import Field
+from typing import Any, TypeVar, get_type_hints
+
+from torch import Tensor, nn
 
 from seqline_plugins.conformance.subject import Subject
 from seqline_plugins.conformance.verdict import Checks, NotApplicableError, WrongError
@@ -16,6 +19,7 @@ from seqline_plugins.errors import UserError
 from seqline_plugins.options import NoOptions, nested_options
 from seqline_plugins.recurrence import RecurrentStack
 
+Net = TypeVar("Net", bound=nn.Module)
 CHECKS = Checks()
 WIDEST = 100
 """Letters in the first line of a help text."""
@@ -44,11 +48,11 @@ def help_says_what_it_is(subject: Subject) -> None:
 @CHECKS.add
 def every_option_is_documented(subject: Subject) -> None:
     """`Config` and each of its fields say what they are for."""
-    config = _config_of(subject)
+    config = config_of(subject)
     made_by_python = f"{config.__name__}("
     if (config.__doc__ or made_by_python).startswith(made_by_python):
         raise WrongError(f"{config.__name__} has no docstring: say whose options these are.")
-    for place, field in _fields(config):
+    for place, field in fields_of(config):
         if not field.metadata.get("help"):
             raise WrongError(
                 f"the option '{place}' says nothing about itself: give its meaning, as in "
@@ -59,8 +63,8 @@ def every_option_is_documented(subject: Subject) -> None:
 @CHECKS.add
 def every_whole_number_has_a_range(subject: Subject) -> None:
     """A whole number has a lowest value: sizes and counts of 0 or −1 are refused, not tried."""
-    config = _config_of(subject)
-    for place, field in _fields(config):
+    config = config_of(subject)
+    for place, field in fields_of(config):
         bounds = {"low", "above", "choices"} & set(field.metadata)
         if field.type in ("int", int, "int | None") and not bounds:
             raise WrongError(
@@ -72,7 +76,7 @@ def every_whole_number_has_a_range(subject: Subject) -> None:
 @CHECKS.add
 def defaults_keep_to_their_ranges(subject: Subject) -> None:
     """The options left alone are a configuration that seqline itself would take."""
-    _config_of(subject)
+    config_of(subject)
     try:
         subject.configured()
     except UserError as error:
@@ -84,11 +88,11 @@ def defaults_keep_to_their_ranges(subject: Subject) -> None:
 @CHECKS.add
 def every_option_is_used(subject: Subject) -> None:
     """Each option is read somewhere in the plugin's own code."""
-    config = _config_of(subject)
+    config = config_of(subject)
     read, whole = _names_read(subject.plugin, config)
     if whole:
         return
-    for place, field in _fields(config):
+    for place, field in fields_of(config):
         if place in READ_BY_SEQLINE.get(subject.kind, ()):
             continue
         if field.name not in read and not _holds_fields(config, place):
@@ -98,14 +102,15 @@ def every_option_is_used(subject: Subject) -> None:
             )
 
 
-def _config_of(subject: Subject) -> type[Any]:
+def config_of(subject: Subject) -> type[Any]:
+    """Return the plugin's `Config`; raises `NotApplicableError` where it has no options."""
     config: type[Any] = subject.plugin.Config
     if config is NoOptions or not dataclasses.fields(config):
         raise NotApplicableError("it has no options")
     return config
 
 
-def _fields(config: type[Any], where: str = "") -> Iterator[tuple[str, dataclasses.Field[Any]]]:
+def fields_of(config: type[Any], where: str = "") -> Iterator[tuple[str, Field[Any]]]:
     """Yield the dotted place and the field of every option that holds a value itself."""
     hints = get_type_hints(config)
     for field in dataclasses.fields(config):
@@ -113,7 +118,29 @@ def _fields(config: type[Any], where: str = "") -> Iterator[tuple[str, dataclass
         if inner is None:
             yield f"{where}{field.name}", field
         else:
-            yield from _fields(inner, f"{where}{field.name}.")
+            yield from fields_of(inner, f"{where}{field.name}.")
+
+
+def try_values(
+    config: type[Any],
+    values: Callable[[Field[Any]], Iterable[Any]],
+    build: Callable[[dict[str, Any]], Net],
+    read: Callable[[Net], Tensor],
+) -> None:
+    """Build and read a net with each value of each option that is no slot and in no group.
+
+    Raises `WrongError` for outputs that are not finite; `build` may refuse by a `UserError`.
+    """
+    for place, field in fields_of(config):
+        if "." in place or "slot" in field.metadata:
+            continue
+        for value in values(field):
+            try:
+                net = build({place: value})
+            except UserError:
+                continue  # refused, with a message
+            if not bool(read(net).isfinite().all()):
+                raise WrongError(f"{place}={value} gives outputs that are not finite; bound it.")
 
 
 def _holds_fields(config: type[Any], place: str) -> bool:

@@ -5,8 +5,7 @@ Letters: B batch, T time, I input size, H hidden size.
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -23,6 +22,8 @@ from seqline_plugins.recurrence import RecurrentStack
 State = dict[str, Tensor]
 SIZES = (5, 6, 4, 8, 16, 2, 1, 32, 64)
 """Hidden sizes, those first that show more; a cell of blocks takes one that they divide."""
+CLOSE = 1e-9
+"""How far apart two ways to one number may be in float64."""
 
 
 class Subject:
@@ -116,12 +117,7 @@ class ArchitectureSubject(Subject):
         names = set(self.plugin.Config.__dataclass_fields__)
         small = {name: size for name, size in self.SMALL.items() if name in names}
         config = self.configured(**{**small, **options})
-        for place in slots(self.plugin.Config):
-            *outer, last = place.split(".")
-            holder = config
-            for part in outer:
-                holder = getattr(holder, part)
-            setattr(holder, last, cell or {"name": "lstm"})
+        fill_slots(config, cell or {"name": "lstm"})
         return config
 
     @property
@@ -162,6 +158,16 @@ def subject_of(plugin: type[Any], options: Mapping[str, Any] | None = None) -> S
     return TaskSubject(plugin, options)
 
 
+def fill_slots(config: Any, choice: Any) -> None:
+    """Put one choice, a cell's, into every slot of a configuration."""
+    for place in slots(type(config)):
+        *outer, last = place.split(".")
+        holder = config
+        for part in outer:
+            holder = getattr(holder, part)
+        setattr(holder, last, choice)
+
+
 def inputs(batch: int, steps: int, size: int, seed: int = 3) -> Tensor:
     """Return random numbers (B, T, I) in float64, the same for the same arguments."""
     draw = torch.Generator().manual_seed(seed)
@@ -185,22 +191,6 @@ def worst(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> tuple[st
     distances = {name: apart(found[name], wanted[name]) for name in wanted}
     name = max(distances, key=lambda one: distances[one], default="")
     return name, distances.get(name, 0.0)
-
-
-def growth(steps: Callable[[], None]) -> int:
-    """Return how many more tensors are alive after the second time than after the first."""
-    counts = []
-    gc.collect()
-    gc.freeze()  # what is there already is neither searched nor counted
-    try:
-        with torch.no_grad():
-            for _ in range(2):
-                steps()
-                gc.collect()
-                counts.append(sum(issubclass(type(one), Tensor) for one in gc.get_objects()))
-    finally:
-        gc.unfreeze()
-    return counts[1] - counts[0]
 
 
 def learn(

@@ -82,7 +82,7 @@ def run(check: Check, subject: Any) -> Outcome:
 
 def failure(error: Exception, plugin: type[Any]) -> str:
     """Say what a plugin raised and where: the last line of its own that was running."""
-    said = " ".join(str(error).split()) or "no message"
+    said = in_one_line(error) or "no message"
     if isinstance(error, UserError):
         return said  # it names its place itself
     own = inspect.getsourcefile(plugin)
@@ -90,3 +90,8 @@ def failure(error: Exception, plugin: type[Any]) -> str:
     inside = [frame for frame in frames if frame.filename == own] or frames[-1:]
     at = f" ({inside[-1].filename}:{inside[-1].lineno})" if inside else ""
     return f"{type(error).__name__}: {said}{at}"
+
+
+def in_one_line(error: Exception, letters: int | None = None) -> str:
+    """Return what an exception says, its lines as one, of at most so many letters."""
+    return " ".join(str(error).split())[:letters]
