@@ -14,6 +14,8 @@ Letters: B batch, I input size, H hidden size.
 
 from __future__ import annotations
 
+import inspect
+import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -177,7 +179,12 @@ def gates_of(cell: GatedCell) -> tuple[Gate, ...]:
     try:
         return resolve(cell.gates)
     except DeclarationError as error:
-        raise DeclarationError(f"cell {type(cell).__name__}: {error}") from error
+        kind = type(cell)
+        try:
+            place = f"{inspect.getsourcefile(kind)}:{inspect.getsourcelines(kind)[1]}: "
+        except (OSError, TypeError):
+            place = ""
+        raise DeclarationError(f"{place}cell {kind.__name__}: {error}") from error
 
 
 def new_state(cell: GatedCell, t: Timestep) -> dict[str, Tensor]:
@@ -189,8 +196,9 @@ def new_state(cell: GatedCell, t: Timestep) -> dict[str, Tensor]:
     try:
         new: Any = cell.equations(t)
     except UnknownPartError as error:
-        raise DeclarationError(f"{_equations_of(cell)}: they read {error}") from error
-    return _complete(new, t.state, _equations_of(cell))
+        place = _place_of(cell, "equations", error)
+        raise DeclarationError(f"{place}: they read {error}") from error
+    return _complete(new, t.state, _place_of(cell, "equations"))
 
 
 def new_state_of_step(
@@ -224,15 +232,13 @@ def _complete(new: Any, before: Mapping[str, Tensor], where: str) -> dict[str, T
     return dict(new)
 
 
-def _equations_of(cell: GatedCell) -> str:
-    """Say where a cell's equations stand."""
-    return _place_of(cell, "equations")
-
-
-def _place_of(cell: GatedCell | StepCell, method: str) -> str:
-    """Say where a method of a cell stands."""
+def _place_of(cell: GatedCell | StepCell, method: str, error: Exception | None = None) -> str:
+    """Say where a method of a cell stands, or which of its file's lines raised an error."""
     code = getattr(type(cell), method).__code__
-    return f"{code.co_filename}:{code.co_firstlineno}: {method} of the cell {type(cell).__name__}"
+    frames = traceback.extract_tb(error.__traceback__) if error is not None else []
+    lines = [frame.lineno for frame in frames if frame.filename == code.co_filename]
+    line = lines[-1] if lines else code.co_firstlineno
+    return f"{code.co_filename}:{line}: {method} of the cell {type(cell).__name__}"
 
 
 def parameter_count(cell: GatedCell, input_size: int, hidden_size: int) -> int:

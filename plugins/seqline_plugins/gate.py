@@ -125,7 +125,9 @@ def resolve(declared: Iterable[Gate | str]) -> tuple[Gate, ...]:
     gates = [gate if isinstance(gate, Gate) else Gate(gate) for gate in declared]
     by_name = {gate.name: gate for gate in gates}
     if len(by_name) < len(gates):
-        raise DeclarationError(f"two gates of one name: {', '.join(gate.name for gate in gates)}")
+        names = [gate.name for gate in gates]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise DeclarationError(f"two gates of one name, '{twice}', among {', '.join(names)}")
     return tuple(_resolved(gate, by_name) for gate in gates)
 
 

@@ -54,7 +54,7 @@ def test_what_tells_rows_of_one_cell_apart_is_named() -> None:
     assert [(row.cell, row.settings) for row in rows] == [
         ("lstm", "lr 0.001"),
         ("lstm", "lr 0.1"),
-        ("gru", ""),
+        ("gru", "lr 0.001"),
     ]
     assert [row.best for row in rows] == [True, False, False]
 

@@ -188,7 +188,7 @@ def test_a_gate_that_shares_has_the_same_parts_but_for_its_biases() -> None:
         ([Gate("a"), Gate("b", "none", shares="a")], "gate 'b': it has the matrices of 'a'"),
         ([Gate("a", window=0)], "gate 'a': window: found 0, expected 1 input or more"),
         ([Gate("a", window=2, direct=True)], r"gate 'a': it reads x_t itself \(direct\)"),
-        ([Gate("a"), Gate("a")], "two gates of one name: a, a"),
+        ([Gate("a"), Gate("a")], "two gates of one name, 'a', among a, a"),
     ],
 )
 def test_declarations_that_contradict_themselves_are_refused(

@@ -46,6 +46,7 @@ def test_its_servers_end_with_it(how: signal.Signals, tmp_path: Path) -> None:
         [sys.executable, "-c", COMMAND, *ports],
         env=environment(tmp_path / "home"),
         stdout=subprocess.DEVNULL,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job in the background
     )
     wait_until((tmp_path / "home" / "ui.json").is_file, 90, "seqline ui")
     started = time.monotonic()

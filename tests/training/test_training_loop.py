@@ -9,6 +9,7 @@ import torch
 
 from seqline.training.batches import Portion
 from seqline.training.loop import Training
+from seqline.training.progress import Progress
 from seqline_plugins.task import Metrics
 
 
@@ -189,3 +190,19 @@ def test_the_tracker_hears_every_point_of_the_history(make_training) -> None:
     at = training.run()
     assert heard == [(p.step, p.timestamp_ms, p.metrics) for p in at.history]
     assert len({step for step, _, _ in heard}) >= 8
+
+
+@pytest.mark.parametrize(
+    ("bounds", "said"),
+    [
+        ({"max_epochs": 4}, ""),
+        ({"max_epochs": 6, "max_minutes": 2}, "trainer.max_minutes=2 ended"),
+        ({"max_epochs": 6, "max_steps": 40}, "trainer.max_steps=40 ended"),
+        ({"patience": 2}, "trainer.patience=2 ended the training at epoch 4.0"),
+    ],
+)
+def test_what_ended_a_training_early_is_said(bounds: dict[str, int], said: str) -> None:
+    trainer = {"max_epochs": None, "max_steps": None, "max_minutes": None, "patience": None}
+    at = Progress(epoch=4, step=40, seconds=121.0)
+    assert at.ended_early({**trainer, **bounds}, 10).startswith(said)
+    assert bool(at.ended_early({**trainer, **bounds}, 10)) == bool(said)

@@ -64,7 +64,10 @@ def _client(uri: str):  # type: ignore[no-untyped-def]  # mlflow's, imported lat
     kind, _, path = uri.partition(":///")
     if kind.startswith("sqlite") and not Path(path).is_file():
         found = f"{path or uri}: there is no such store, so no run yet"
-        raise UserError(f"{found}; `seqline run` makes one.")
+        raise UserError(
+            f"{found}; `seqline run` makes one, in .seqline/ of the folder it is started in or "
+            "where SEQLINE_HOME says."
+        )
     check_store(uri, f"--uri {uri}")
     try:
         client = MlflowClient(tracking_uri=uri)

@@ -23,7 +23,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-plugins = typer.Typer(help="What is installed.", no_args_is_help=True, rich_markup_mode=None)
+plugins = typer.Typer(
+    help="List, show, check and begin plugins.", no_args_is_help=True, rich_markup_mode=None
+)
 app.add_typer(plugins, name="plugins")
 
 Traceback = Annotated[bool, typer.Option("--traceback", help="Show Python's traceback on errors.")]
@@ -111,7 +113,7 @@ def sweep(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Run many as one: a run for each combination of values, and a table of them.
+    """Run each combination of values; a table of them.
 
     The same command again goes on with the children that are missing.
     """
@@ -141,7 +143,10 @@ def compare(
     traceback: Traceback = False,
     as_json: Json = False,
 ) -> None:
-    """Compare finished runs: a row a model, its mean over seeds beside the baseline."""
+    """Compare finished runs: a row a model, its mean over seeds.
+
+    Beside it the interval over the seeds and the trivial baseline.
+    """
     with reported(traceback, as_json), undisturbed():
         from seqline.cli.compare import compare as command
 
@@ -176,7 +181,7 @@ def schedule(
     traceback: Traceback = False,
     as_json: Json = False,
 ) -> None:
-    """Run by the clock: make a schedule with --cron, or list, pause, resume, remove or run one.
+    """Run by the clock; list, pause, resume or remove schedules.
 
     `seqline serve` runs what is due.
     """
@@ -196,7 +201,10 @@ def schedule(
 
 @app.command()
 def serve(traceback: Traceback = False) -> None:
-    """Run what schedules are due, until Ctrl-C; stopping it pauses no schedule."""
+    """Run what schedules are due, until Ctrl-C.
+
+    Stopping it pauses no schedule.
+    """
     with reported(traceback):
         from seqline.home import open_home, quiet_environment
 
@@ -248,7 +256,7 @@ def resume(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Continue a run that was interrupted, killed or has failed, from where it was."""
+    """Continue a run that was interrupted, killed or has failed."""
     with reported(traceback, as_json):
         from seqline.cli.resume import resume as command
 
@@ -348,7 +356,7 @@ def generate(
 
 @app.command()
 def ui(traceback: Traceback = False) -> None:
-    """Serve the MLflow and Prefect pages on this machine, until Ctrl-C."""
+    """Serve MLflow's and Prefect's pages here, until Ctrl-C."""
     with reported(traceback):
         from seqline.home import open_home, quiet_environment
 
@@ -404,7 +412,10 @@ def plugins_show(
     traceback: Traceback = False,
     as_json: Json = False,
 ) -> None:
-    """Show a plugin's options; of a cell its equations, their derivative and its code too."""
+    """Show a plugin's options; of a cell its equations too.
+
+    Their derivative and the code made of them are shown as well.
+    """
     with reported(traceback, as_json):
         from seqline.cli.show import show_plugin
 
@@ -428,7 +439,11 @@ def plugins_check(
     traceback: Traceback = False,
     as_json: Json = False,
 ) -> None:
-    """Hold a plugin to its contract and say what to mend; the status is 2 when something is."""
+    """Hold a plugin to its contract and say what to mend.
+
+    NAME is an installed one, PATH a package's folder or a file. The status is 2 when something is
+    to be mended.
+    """
     with reported(traceback, as_json):
         from seqline.cli.check import check_plugins
 
@@ -446,7 +461,7 @@ def plugins_new(
     traceback: Traceback = False,
     as_json: Json = False,
 ) -> None:
-    """Write a plugin package into a new folder here; it works before a line is changed."""
+    """Write a plugin package that works into a new folder here."""
     with reported(traceback, as_json):
         from seqline.cli.new import new_plugin
 

@@ -231,7 +231,7 @@ def _show(
     console.print(f"the table again: seqline compare sweep={record.key}", soft_wrap=True)
     pages = tracking_pages(home)
     for experiment in record.parents if pages is not None else ():
-        console.print(f"in MLflow: {pages}{runs_page(experiment)}", soft_wrap=True)
+        console.print(f"in MLflow: {pages}{runs_page(experiment, record.key)}", soft_wrap=True)
 
 
 def _show_children(space: Space, settings: Settings, as_json: bool) -> None:

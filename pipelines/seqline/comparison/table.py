@@ -93,35 +93,31 @@ def _model(run: FinishedRun) -> tuple[tuple[str, str], ...]:
 
 
 def _settings(models: Sequence[tuple[tuple[str, str], ...]]) -> list[str]:
-    """Return for each model what tells it from those of the same task, architecture and cell."""
+    """Return for each model what tells it from the others of its task.
+
+    The options of a cell are compared among models with that cell, an architecture's likewise.
+    """
     plain = [dict(model) for model in models]
-    alike: dict[tuple[str, ...], list[dict[str, str]]] = {}
-    for model in plain:
-        alike.setdefault(_names(model), []).append(model)
-    differing: dict[tuple[str, ...], list[str]] = {}
-    for names, members in alike.items():
-        values: dict[str, set[str]] = {}
-        for member in members:
-            for key, value in member.items():
-                values.setdefault(key, set()).add(value)
-        keys = [
-            key
-            for key, seen in values.items()
-            if len(seen) > 1 or (seen and any(key not in member for member in members))
-        ]
-        differing[names] = sorted(key for key in keys if key not in NAMED)
+    values: dict[tuple[str, ...], set[str | None]] = {}
+    for key in sorted({key for model in plain for key in model} - set(NAMED)):
+        for model in plain:
+            values.setdefault(_rivals(model, key), set()).add(model.get(key))
     return [
         ", ".join(
             f"{key.rpartition('.')[2]} {model[key]}"
-            for key in differing[_names(model)]
-            if key in model
+            for key in sorted(model)
+            if key not in NAMED and len(values[_rivals(model, key)]) > 1
         )
         for model in plain
     ]
 
 
-def _names(model: dict[str, str]) -> tuple[str, ...]:
-    return tuple(model.get(key, "") for key in NAMED)
+def _rivals(model: dict[str, str], key: str) -> tuple[str, ...]:
+    """Return a key with what two models must share for it to tell them apart."""
+    task, architecture, cell = (model.get(name, "") for name in NAMED)
+    section = key.partition(".")[0]
+    named = {"cell": (architecture, cell), "architecture": (architecture,)}
+    return (key, task, *named.get(section, ()))
 
 
 def _row(runs: Sequence[FinishedRun], settings: str) -> Row:

@@ -84,6 +84,9 @@ def train(
         )
         training.resume()
         at = training.run()
+        early = at.ended_early(config["trainer"], len(training.batches))
+        if early:
+            watchers.reporter.say(early)
         save_file(training.best, folder / "weights.safetensors")
         if watchers.shown.is_dir():
             shutil.copytree(watchers.shown, folder / "validations")

@@ -11,7 +11,7 @@ from seqline.sweep.record import SweepAttempt
 from seqline.sweep.space import Space
 from seqline.tracking.run import SWEEP, as_parameter, user
 from seqline.tracking.settle import settle_tracking
-from seqline.tracking.store import VIEW, experiment_id, open_store
+from seqline.tracking.store import VIEW, experiment_id, open_store, share_unfolded
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -69,6 +69,7 @@ class Parents:
         for axis in self._space.axes:
             shown = ", ".join(axis.values) if axis.interval is None else str(axis.interval)
             self.client.log_param(run.info.run_id, as_parameter(axis.key), shown[:500])
+        share_unfolded(self.client, experiment, record.key, run.info.run_id)
         return str(run.info.run_id)
 
     def tag(self, **tags: str) -> None:

@@ -32,10 +32,10 @@ COLUMNS = (
     "params.`trainer.seed`",
 )
 """The columns that matter, alike for every task."""
-SHARED = "seqline"
+SHARED, SHARED_VIEW = "seqline", "mlflow.sharedViewState."
 OF_EXPERIMENT = {
     "mlflow.experimentKind": "custom_model_development",
-    f"mlflow.sharedViewState.{SHARED}": json.dumps({"selectedColumns": COLUMNS}),
+    f"{SHARED_VIEW}{SHARED}": json.dumps({"selectedColumns": COLUMNS}),
 }
 """Tags of our experiments: the view of its runs that MLflow shares under the name `SHARED`."""
 
@@ -115,12 +115,19 @@ def experiment_id(client: MlflowClient, home: Home, name: str) -> str:
     return str(found.experiment_id)
 
 
-def runs_page(experiment: str) -> str:
+def runs_page(experiment: str, view: str = SHARED) -> str:
     """Return the place of an experiment's table of runs in MLflow's pages, after their address.
 
-    Its columns are those that matter, `COLUMNS`.
+    Its columns are those that matter, `COLUMNS`; in a view of `share_unfolded` a parent's children
+    are shown.
     """
-    return f"/#/experiments/{experiment}/runs{VIEW}&viewStateShareKey={SHARED}"
+    return f"/#/experiments/{experiment}/runs{VIEW}&viewStateShareKey={view}"
+
+
+def share_unfolded(client: MlflowClient, experiment: str, view: str, parent: str) -> None:
+    """Have an experiment share a view of its runs in which a parent's children are shown."""
+    state = {"selectedColumns": COLUMNS, "runsExpanded": {parent: True}}
+    client.set_experiment_tag(experiment, f"{SHARED_VIEW}{view}", json.dumps(state))
 
 
 @contextlib.contextmanager

@@ -75,6 +75,18 @@ class Progress:
         patience = trainer["patience"]
         return patience is not None and self.validated_at - self.best_epoch >= patience - 1e-9
 
+    def ended_early(self, trainer: Mapping[str, Any], batches: int) -> str:
+        """Say what ended the training before its last epoch, nothing where that was reached."""
+        epochs, wanted = self.epochs(batches), trainer["max_epochs"]
+        if wanted is not None and epochs >= wanted - 1e-9:
+            return ""
+        by = f"trainer.patience={trainer['patience']}"
+        for key, done in (("max_steps", self.step), ("max_minutes", self.seconds / 60)):
+            if trainer[key] is not None and done >= trainer[key] * (1 - 1e-9):
+                by = f"trainer.{key}={trainer[key]}"
+        of = "" if wanted is None else f" of {wanted}"
+        return f"{by} ended the training at epoch {epochs:.1f}{of}"
+
     def seconds_left(self, share: float) -> float | None:
         """Return the time left in seconds, None before it can be told."""
         if share <= 0 or not math.isfinite(share):

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from seqline_plugins.conformance.verdict import WrongError, in_one_line
+from seqline_plugins.errors import UserError
 
 CALLS = 20
 
@@ -66,6 +67,8 @@ def export_step(
             warnings.simplefilter("ignore")
             exported = torch.export.export(step, given, dynamic_shapes=shapes, strict=False)
             found = exported.module()(*tried(given))
+    except UserError:
+        raise  # it says what is wrong itself
     except Exception as error:  # the exporter raises many kinds, all about the plugin's code
         raise WrongError(
             f"torch.export refuses a step ({type(error).__name__}: {in_one_line(error, 120)}): "

@@ -3,13 +3,15 @@
 // Every buffer has exactly the size that the engine may touch, so that a step beyond it is found.
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
+#include <memory>
 #include <random>
 #include <thread>
 
 using namespace seqline;
 using Numbers = std::vector<REAL>;
 
-struct Cell {
+struct DrivenCell {
     const char* name;
     const Program* program;
     bool square;  // its equations were traced for I = H
@@ -46,8 +48,9 @@ static std::vector<REAL*> pointers(std::vector<Numbers>& many, bool none = false
     return found;
 }
 
-// Forward with a tape, backward, and forward without one; returns outputs and gradients.
-static std::vector<Numbers> run(const Cell& cell, const Shape& shape, bool reverse, long threads,
+// Forward with a tape, backward, and forward without one, twice by kept packed weights; returns
+// outputs and gradients.
+static std::vector<Numbers> run(const DrivenCell& cell, const Shape& shape, bool reverse, long threads,
                                 bool sparse) {
     draw.seed(7);
     const Program& program = *cell.program;
@@ -57,6 +60,8 @@ static std::vector<Numbers> run(const Cell& cell, const Shape& shape, bool rever
     if (of_product.empty()) of_product.push_back(0);
     Numbers x = drawn(B * T * I), W_F = drawn(program.gates * H * I, 0.1), bias = drawn(program.gates * H);
     auto W_R = each(program.products, of_product), own = each(program.owns, {H});
+    for (Numbers& matrix : W_R)
+        for (REAL& one : matrix) one /= H;  // or gradients overflow over many steps
     auto noise = each(program.noises, {B * T * H}), initial = each(program.states, {B * H});
     auto last = each(program.states, {B * H}), last_grad = each(program.states, {B * H});
     Numbers output(B * T * H, NAN), output_grad = drawn(B * T * H);
@@ -75,7 +80,7 @@ static std::vector<Numbers> run(const Cell& cell, const Shape& shape, bool rever
     auto own_grad_at = pointers(own_grad), initial_grad_at = pointers(initial_grad, sparse);
     std::vector<int64_t> lengths = shape.lengths;
     Call call{};
-    call.B = B, call.T = T, call.I = I, call.H = H;
+    call.B = B, call.T = T, call.I = I, call.H = H, call.stop = T;
     call.reverse = reverse, call.threads = threads, call.parallel = threads > 1 ? team : nullptr;
     call.lengths = lengths.empty() ? nullptr : lengths.data();
     call.x = x.data(), call.W_F = W_F.data(), call.bias = cell.bias ? bias.data() : nullptr;
@@ -96,6 +101,11 @@ static std::vector<Numbers> run(const Cell& cell, const Shape& shape, bool rever
     Numbers kept = output;
     call.tape = nullptr;
     failed = failed || seqline_forward(&program, &call) || output != kept;
+    const size_t lines = (seqline_packed_size(&program, &call) + 63) / 64;
+    const std::unique_ptr<void, decltype(&std::free)> packed(std::aligned_alloc(64, 64 * lines), std::free);
+    call.packed = packed.get();
+    for (call.is_packed = 0; call.is_packed < 2; call.is_packed++)
+        failed = failed || seqline_forward(&program, &call) || output != kept;
     for (const Numbers& numbers : found)
         for (REAL number : numbers) failed = failed || !std::isfinite(number);
     if (failed) {
@@ -106,8 +116,8 @@ static std::vector<Numbers> run(const Cell& cell, const Shape& shape, bool rever
     return found;
 }
 
-static int run_all(const std::vector<Cell>& cells, const std::vector<Shape>& shapes) {
-    for (const Cell& cell : cells)
+static int run_all(const std::vector<DrivenCell>& cells, const std::vector<Shape>& shapes) {
+    for (const DrivenCell& cell : cells)
         for (const Shape& shape : shapes)
             for (int way = 0; way < 4; way++) {
                 const bool reverse = way % 2, sparse = way / 2;

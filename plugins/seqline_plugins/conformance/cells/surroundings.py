@@ -146,6 +146,8 @@ def compiled_steps_equal_plain_ones(cell: CellSubject) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             found, _ = torch.compile(stack.step, backend="eager", dynamic=False)(x_t, state)
+    except UserError:
+        raise  # it says what is wrong itself
     except Exception as error:  # torch raises many kinds, all about the plugin's code
         said = in_one_line(error, 120)
         raise WrongError(f"torch.compile fails on a step ({said}).") from error
