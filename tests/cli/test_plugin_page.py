@@ -190,6 +190,11 @@ def test_a_cell_that_fails_is_said_in_one_message(theirs, capsys, name: str, cau
     assert cause in refused(capsys, name)
 
 
+def test_a_run_of_a_cell_whose_gates_contradict_is_refused_before_its_data(theirs, capsys) -> None:
+    assert main(["run", "--cfg", "cell=twice"]) == 2
+    assert "two gates of one name" in capsys.readouterr().err
+
+
 def test_without_a_compiler_the_code_is_shown_and_said_not_to_serve(
     capsys, monkeypatch: pytest.MonkeyPatch
 ) -> None:

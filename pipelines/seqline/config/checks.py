@@ -37,6 +37,7 @@ def refuse_contradictions(config: Tree) -> None:
     _check_attention(config, task, task_options, (architecture, options))
     _check_online(config, task, task_options, (architecture, options))
     _check_trainer(config["trainer"])
+    _check_gates(config)
     _check_kernel(config)
     _check_members(config, task)
     _check_bptt(config, task, architecture, options)
@@ -143,6 +144,17 @@ def _check_trainer(trainer: Tree) -> None:
             f"trainer.device: found '{trainer['device']}', expected auto, cpu, cuda, cuda:1, mps "
             "or xpu."
         )
+
+
+def _check_gates(config: Tree) -> None:
+    """Refuse cells whose gates contradict themselves before any data is read for them."""
+    from seqline_plugins.build import configure
+    from seqline_plugins.cell import GatedCell, gates_of
+
+    for choice in cell_choices(config):
+        plugin, options = configure("cell", choice)
+        if issubclass(plugin, GatedCell):
+            gates_of(plugin(options))
 
 
 def _check_kernel(config: Tree) -> None:

@@ -160,7 +160,7 @@ def _fits(record: RunRecord, reporter: Reporter) -> bool:
     if not changed and data_changed(record):
         what = "the data changed"
     if what:
-        reporter.say(f"the interrupted run {record.name} is not continued: {what} since.")
+        reporter.say(f"the unfinished run {record.name} is not continued: {what} since.")
     return not what
 
 
