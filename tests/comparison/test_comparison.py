@@ -59,6 +59,20 @@ def test_what_tells_rows_of_one_cell_apart_is_named() -> None:
     assert [row.best for row in rows] == [True, False, False]
 
 
+def test_a_cell_in_a_slot_is_named_where_it_is_another_than_the_top_levels() -> None:
+    slot = "architecture__cell__"
+    gru = {"cell__name": "gru", f"{slot}name": "gru", "cell__reset_after": "True"}
+    gru[f"{slot}reset_after"] = "True"
+    other = {"cell__name": "gru", "cell__reset_after": "True", f"{slot}name": "rnn"}
+    lstm = {f"{slot}name": "lstm", "cell__forget_bias": "1", f"{slot}forget_bias": "1"}
+    rows = tabulate([run(1, 0.9, **gru), run(2, 0.8, **other), run(3, 0.7, **lstm)])
+    assert [(row.cell, row.settings) for row in rows] == [
+        ("gru", ""),
+        ("gru", "architecture.cell rnn"),
+        ("lstm", ""),
+    ]
+
+
 def test_numbers_that_a_search_drew_are_short_to_read_and_whole_in_csv() -> None:
     drawn = [run(1, 0.7, trainer__lr="0.0025766385746135885"), run(1, 0.8, trainer__lr="1e-05")]
     rows = tabulate(drawn)

@@ -14,6 +14,7 @@ ALIKE = ("tracking.", "runner.")
 """Sections that do not tell one model from another; `NOT_TOLD` are keys of others."""
 NOT_TOLD = (SEED, "trainer.checkpoint_minutes", "trainer.threads")
 NAMED = ("task.name", "architecture.name", "cell.name")
+CELL = "cell"
 DATA = "data_digest"
 
 
@@ -95,29 +96,47 @@ def _model(run: FinishedRun) -> tuple[tuple[str, str], ...]:
 def _settings(models: Sequence[tuple[tuple[str, str], ...]]) -> list[str]:
     """Return for each model what tells it from the others of its task.
 
-    The options of a cell are compared among models with that cell, an architecture's likewise.
+    A plugin's options are compared among models that have that plugin in that place. Nothing is
+    said of a cell that follows the top level's, nor of a value that is None.
     """
-    plain = [dict(model) for model in models]
+    plain = [_told(dict(model)) for model in models]
     values: dict[tuple[str, ...], set[str | None]] = {}
-    for key in sorted({key for model in plain for key in model} - set(NAMED)):
+    for key in {key for model in plain for key in model} - set(NAMED):
         for model in plain:
             values.setdefault(_rivals(model, key), set()).add(model.get(key))
     return [
         ", ".join(
-            f"{key.rpartition('.')[2]} {model[key]}"
+            f"{_short(key)} {model[key]}"
             for key in sorted(model)
-            if key not in NAMED and len(values[_rivals(model, key)]) > 1
+            if key not in NAMED and model[key] != "None" and len(values[_rivals(model, key)]) > 1
         )
         for model in plain
     ]
 
 
+def _short(key: str) -> str:
+    """Return the last word of a key, all of a slot's place: "lr", "architecture.cell"."""
+    return key.removesuffix(".name") if key.endswith(".name") else key.rpartition(".")[2]
+
+
+def _told(model: dict[str, str]) -> dict[str, str]:
+    """Return a model without the cells that are those of the top level."""
+    cells = {key.rpartition(f".{CELL}.")[0] for key in model if f".{CELL}." in key} - {""}
+    own = _under(model, CELL)
+    alike = [f"{place}.{CELL}" for place in cells if _under(model, f"{place}.{CELL}") == own]
+    return {k: v for k, v in model.items() if not k.startswith(tuple(f"{one}." for one in alike))}
+
+
+def _under(model: dict[str, str], place: str) -> dict[str, str]:
+    start = f"{place}."
+    return {key.removeprefix(start): v for key, v in model.items() if key.startswith(start)}
+
+
 def _rivals(model: dict[str, str], key: str) -> tuple[str, ...]:
     """Return a key with what two models must share for it to tell them apart."""
-    task, architecture, cell = (model.get(name, "") for name in NAMED)
-    section = key.partition(".")[0]
-    named = {"cell": (architecture, cell), "architecture": (architecture,)}
-    return (key, task, *named.get(section, ()))
+    place = key.rpartition(".")[0]
+    plugin = "" if key.endswith(".name") else model.get(f"{place}.name", "")
+    return key, model.get("task.name", ""), plugin
 
 
 def _row(runs: Sequence[FinishedRun], settings: str) -> Row:
