@@ -12,8 +12,10 @@ from typing import Annotated
 import typer
 
 from seqline import __version__
-from seqline.cli.completion import complete_override, complete_plugin, complete_plugin_kind
-from seqline.cli.failure import INTERRUPTED, WRONG_INPUT, reported
+from seqline.cli.completion import complete_override
+from seqline.cli.failure import INTERRUPTED, reported
+from seqline.cli.flags import AllowChanged, Json, Quiet, Traceback
+from seqline.cli.plugins import plugins
 from seqline.startup import undisturbed
 
 app = typer.Typer(
@@ -23,18 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-plugins = typer.Typer(
-    help="List, show, check and begin plugins.", no_args_is_help=True, rich_markup_mode=None
-)
 app.add_typer(plugins, name="plugins")
-
-Traceback = Annotated[bool, typer.Option("--traceback", help="Show Python's traceback on errors.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress: warnings and the result.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, nothing else.")]
-AllowChanged = Annotated[
-    bool,
-    typer.Option("--allow-changed-plugins", help="Go on although a plugin's source has changed."),
-]
 
 
 def _version(asked: bool) -> None:
@@ -364,115 +355,6 @@ def ui(traceback: Traceback = False) -> None:
         from seqline.services.ui import serve_ui
 
         serve_ui(open_home())
-
-
-@plugins.command("list")
-def plugins_list(
-    kind: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="KIND",
-            help="cell, architecture or task; all if absent.",
-            autocompletion=complete_plugin_kind,
-        ),
-    ] = None,
-    check: Annotated[
-        bool, typer.Option("--check", help="Import each, in a process of its own.")
-    ] = False,
-    traceback: Traceback = False,
-    as_json: Json = False,
-) -> None:
-    """List the installed plugins.
-
-    It reads their metadata alone: nothing is imported. With --check each is, in a process of its
-    own and for a limited time; the status is 2 when one is broken.
-    """
-    with reported(traceback, as_json):
-        from seqline.cli.listing import list_plugins
-
-        good = list_plugins(kind, check=check, as_json=as_json)
-    if check and not good:
-        raise typer.Exit(WRONG_INPUT)
-
-
-@plugins.command("show")
-def plugins_show(
-    name: Annotated[
-        str,
-        typer.Argument(
-            metavar="NAME",
-            help="A plugin; cell=NAME where several kinds have the name.",
-            autocompletion=complete_plugin,
-        ),
-    ],
-    overrides: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[KEY=VALUE]...", help="Its options: cell.recurrent_bias=true"),
-    ] = None,
-    traceback: Traceback = False,
-    as_json: Json = False,
-) -> None:
-    """Show a plugin's options; of a cell its equations too.
-
-    Their derivative and the code made of them are shown as well.
-    """
-    with reported(traceback, as_json):
-        from seqline.cli.show import show_plugin
-
-        show_plugin(name, overrides or [], as_json=as_json)
-
-
-@plugins.command("check")
-def plugins_check(
-    name: Annotated[
-        str,
-        typer.Argument(
-            metavar="NAME|PATH",
-            help="A plugin, a plugin package's folder, or a file with the class.",
-            autocompletion=complete_plugin,
-        ),
-    ],
-    overrides: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[KEY=VALUE]...", help="Its options: cell.recurrent_bias=true"),
-    ] = None,
-    traceback: Traceback = False,
-    as_json: Json = False,
-) -> None:
-    """Hold a plugin to its contract and say what to mend.
-
-    NAME is an installed one, PATH a package's folder or a file. The status is 2 when something is
-    to be mended.
-    """
-    with reported(traceback, as_json):
-        from seqline.cli.check import check_plugins
-
-        good = check_plugins(name, overrides or [], as_json=as_json)
-    if not good:
-        raise typer.Exit(WRONG_INPUT)
-
-
-@plugins.command("new")
-def plugins_new(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="As in cell=NAME: my_cell.")],
-    kind: Annotated[
-        str, typer.Option("--kind", help="cell, step-cell, architecture or task.")
-    ] = "cell",
-    traceback: Traceback = False,
-    as_json: Json = False,
-) -> None:
-    """Write a plugin package that works into a new folder here."""
-    with reported(traceback, as_json):
-        from seqline.cli.new import new_plugin
-
-        folder = new_plugin(name, kind, Path())
-        if as_json:
-            import json
-
-            typer.echo(json.dumps({"folder": str(folder.resolve())}))
-        else:
-            next_one = f"`pip install -e ./{folder}`; {folder}/README.md says more."
-            typer.echo(f"{folder}: made. Next: {next_one}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
