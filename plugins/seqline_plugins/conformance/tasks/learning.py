@@ -17,6 +17,8 @@ from seqline_plugins.errors import UserError
 from seqline_plugins.task import Head
 
 CHECKS = Checks()
+MISSED = 0.1
+"""Share of the steps at which a perfect prediction, which is sought, may not have been found."""
 
 
 @CHECKS.add
@@ -25,7 +27,7 @@ def batches_are_sound(task: TaskSubject) -> None:
     found = material(task)
     with torch.no_grad():
         features, lengths = found.inputs(found.batch)
-    B, T = len(found.examples), features.shape[1]
+    B, T = len(found.rows), features.shape[1]
     if features.dim() != 3 or len(features) != B or features.shape[2] != found.inputs.output_size:
         raise WrongError(
             f"the inputs give the shape {tuple(features.shape)}, expected (B, T, output_size) = "
@@ -35,9 +37,9 @@ def batches_are_sound(task: TaskSubject) -> None:
         raise WrongError(f"the inputs give lengths {lengths.tolist()} for {T} steps.")
     if "lengths" not in found.batch:
         raise WrongError("a batch must have 'lengths'.")
-    for row in range(B):
+    for row in found.rows:
         with torch.no_grad():
-            alone, steps = found.inputs(found.split.batch([row]))
+            alone, steps = found.inputs(found.read(found.split, [row]))
         valid = int(steps[0])
         if valid != int(lengths[row]) or apart(alone[0, :valid], features[row, :valid]) > 1e-5:
             raise WrongError(
@@ -45,7 +47,8 @@ def batches_are_sound(task: TaskSubject) -> None:
                 "take nothing over the batch."
             )
     unseen = list(found.splits["test"][:ROWS])
-    found.inputs(found.encoding.encode(unseen).batch(range(len(unseen))))
+    rows = found.rows if found.running else range(len(unseen))
+    found.inputs(found.read(found.encoding.encode(unseen), rows))
 
 
 @CHECKS.add
@@ -56,8 +59,8 @@ def padding_costs_nothing(task: TaskSubject) -> None:
     with torch.no_grad():
         together, count = found.head.loss(hidden, found.batch)
         total, targets = 0.0, 0
-        for row in range(len(found.examples)):
-            batch = found.split.batch([row])
+        for row in found.rows:
+            batch = found.read(found.split, [row])
             own = hidden[row : row + 1]
             steps = found.hidden(batch).shape[1] if own.dim() == 3 else 0
             summed, counted = found.head.loss(own[:, :steps] if steps else own, batch)
@@ -150,15 +153,21 @@ def feedback_is_what_training_feeds(task: TaskSubject) -> None:
     with torch.no_grad():
         fed, steps = found.inputs.targets(found.batch)
         written = found.head.predict(found.perfect)
-        for row, length in enumerate(steps.tolist()):
-            for t in range(length - 1):
-                given = found.inputs.feedback(written[row : row + 1, t])
-                if apart(given[0], fed[row, t + 1]) > 1e-5:
-                    raise WrongError(
-                        f"after the true step {t} `feedback` gives other features than `targets` "
-                        "has at the next one: both must read one sample in one way, and targets "
-                        "stand one step behind what the head is to predict."
-                    )
+        # a class is met exactly, a measured value nearly
+        near = float(fed.std()) / 4 if written.is_floating_point() else 1e-5
+        places = [(row, t) for row, length in enumerate(steps.tolist()) for t in range(length - 1)]
+        fed_back = [found.inputs.feedback(written[row : row + 1, t])[0] for row, t in places]
+    far = [
+        t
+        for (row, t), given in zip(places, fed_back, strict=True)
+        if apart(given, fed[row, t + 1]) > near
+    ]
+    if len(far) > MISSED * len(places):
+        raise WrongError(
+            f"after the true step {far[0]} `feedback` gives other features than `targets` has at "
+            "the next one: both must read one sample in one way, and targets stand one step "
+            "behind what the head is to predict."
+        )
 
 
 @CHECKS.add
@@ -168,8 +177,13 @@ def answers_are_in_its_own_words(task: TaskSubject) -> None:
     with torch.no_grad():
         predicted = found.head.predict(found.perfect)
     answers = found.task.decode(found.encoding, predicted, found.batch)
-    if len(answers) != len(found.examples) or not all(isinstance(one, list) for one in answers):
-        raise WrongError(f"decode gives {len(answers)} answers for {len(found.examples)} rows.")
+    odd = next((one for one in answers if not isinstance(one, list)), None)
+    if odd is not None:
+        raise WrongError(
+            f"decode gives {odd!r}, {type(odd).__name__}, for a row; expected a list for each."
+        )
+    if len(answers) != len(found.rows):
+        raise WrongError(f"decode gives {len(answers)} answers for {len(found.rows)} rows.")
     json.dumps(answers)
     samples = found.task.samples(found.examples, answers)
     if not samples or not all(isinstance(one, str) and one.strip() for one in samples):
@@ -178,6 +192,8 @@ def answers_are_in_its_own_words(task: TaskSubject) -> None:
         text.encode("utf-8")
         if any(ord(letter) < 32 and letter not in "\n\t" for letter in text):
             raise WrongError("samples() holds control characters, which a terminal obeys.")
+    if found.running:
+        return  # what it renders is what it writes after a line
     try:
         lines = [found.task.text_of(example) for example in found.examples]
         given = list(found.task.parse(lines, "check"))

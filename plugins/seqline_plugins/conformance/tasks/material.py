@@ -18,8 +18,11 @@ from seqline_plugins.conformance.subject import TaskSubject, fill_slots
 from seqline_plugins.sources import DataSource
 from seqline_plugins.task import Batch, EncodedSplit, Encoding, Example, Head, Inputs, Metric, Task
 
-LEARNED, ROWS, HIDDEN = 400, 8, 16
-"""Training examples that the encoding is built from, examples of a batch, hidden features."""
+CHOSEN, ROWS, STEPS, HIDDEN = 400, 8, 32, 64
+"""Training examples that some are chosen from, rows of a batch, steps of running text, hidden
+features: as many as let a head tell any of thousands of classes."""
+SOUGHT = 200
+"""Updates in which a perfect prediction is sought."""
 LOSS: Mapping[str, Any] = {"label_smoothing": 0.0}
 
 
@@ -46,18 +49,21 @@ class Material:
 
     @cached_property
     def encoding(self) -> Encoding:
-        """Built from some of the training examples."""
-        return self.task.encoding.build(list(self.splits["train"][:LEARNED]), self.config)
+        """Built from the training examples."""
+        return self.task.encoding.build(self.splits["train"], self.config)
 
     @cached_property
     def examples(self) -> list[Example]:
         """Some training examples, one short and one long among them."""
-        learned = list(self.splits["train"][:LEARNED])
-        lengths = list(self.encoding.encode(learned).lengths)
-        order = sorted(range(len(learned)), key=lambda row: int(lengths[row]))
+        first = list(self.splits["train"][:CHOSEN])
+        split = self.encoding.encode(first)
+        if split.streams(1) is not None:
+            return first
+        lengths = list(split.lengths)
+        order = sorted(range(len(first)), key=lambda row: int(lengths[row]))
         order = [row for row in order if int(lengths[row]) > 1] or order
         step = max(1, len(order) // (2 * ROWS))
-        return [learned[row] for row in order[: step * ROWS : step]]
+        return [first[row] for row in order[: step * ROWS : step]]
 
     @cached_property
     def split(self) -> EncodedSplit:
@@ -65,9 +71,27 @@ class Material:
         return self.encoding.encode(self.examples)
 
     @cached_property
+    def running(self) -> bool:
+        """Whether the rows are cut from running text, so that none is an example."""
+        return self.split.streams(1) is not None
+
+    @property
+    def rows(self) -> range:
+        """The rows of the batch."""
+        return range(ROWS if self.running else len(self.examples))
+
+    @cached_property
     def batch(self) -> Batch:
-        """All of them as one batch."""
-        return self.split.batch(range(len(self.examples)))
+        """All rows as one batch."""
+        return self.read(self.split, self.rows)
+
+    def read(self, split: EncodedSplit, rows: Sequence[int]) -> Batch:
+        """Return rows as the first kind of architecture reads them; of running text, beginnings."""
+        kind = self.task.kinds[0]
+        streams = split.streams(ROWS) if kind.output == "aligned" else None
+        return (
+            split.seen_by(kind).batch(rows) if streams is None else streams.window(rows, 0, STEPS)
+        )
 
     @cached_property
     def inputs(self) -> Inputs:
@@ -79,7 +103,8 @@ class Material:
     def head(self) -> Head:
         """The trainable end, evaluating."""
         torch.manual_seed(0)
-        head = self.task.head(self.config, self.encoding, HIDDEN, LOSS).eval()
+        made = self.task.head_for(self.task.kinds[0])
+        head = made(self.config, self.encoding, HIDDEN, LOSS).eval()
         head.tie(self.inputs)
         return head
 
@@ -97,12 +122,14 @@ class Material:
     def perfect(self) -> Tensor:
         """Hidden features from which the head predicts the truth, as near as it can."""
         hidden = self.hidden(self.batch).requires_grad_()
-        rule = torch.optim.Adam([hidden], lr=0.3)
-        for _ in range(150):
+        rule = torch.optim.Adam([hidden], lr=0.1)
+        pace = torch.optim.lr_scheduler.LinearLR(rule, 1.0, 0.01, total_iters=SOUGHT)
+        for _ in range(SOUGHT):
             rule.zero_grad()
             summed, count = self.head.loss(hidden, self.batch)
             (summed / count.clamp(min=1)).backward()
             rule.step()
+            pace.step()
         return hidden.detach()
 
     def figures(self, hidden: Tensor) -> dict[str, float]:
@@ -111,7 +138,7 @@ class Material:
         with torch.no_grad():
             predicted = self.head.predict(hidden)
             summed, count = self.head.loss(hidden, self.batch)
-        scoring.update(predicted, self.batch, self.examples)
+        scoring.update(predicted, self.batch, () if self.running else self.examples)
         scoring.add_loss(float(summed), int(count))
         return scoring.compute()
 
