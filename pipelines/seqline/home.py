@@ -66,6 +66,12 @@ class Home:
         return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.database}"
 
     @property
+    def tracking_name(self) -> str:
+        """What tells one tracking store from another: "home" or its address."""
+        uri = self.tracking_uri
+        return "home" if uri == f"sqlite:///{self.database}" else uri
+
+    @property
     def artifacts(self) -> Path:
         """The tracking store's files."""
         return self.path / "artifacts"

@@ -11,9 +11,10 @@ import pytest
 
 from seqline import provenance
 from seqline.config.compose import compose
+from seqline.digest import digest_of
 from seqline.home import Home
 from seqline.reporter import SilentReporter
-from seqline.stages.folder import Workspace, digest_of, make_stage
+from seqline.stages.folder import Workspace, make_stage
 
 NAMES = ["prepare", "train", "evaluate", "export"]
 

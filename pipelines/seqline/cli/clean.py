@@ -114,9 +114,7 @@ def _deleted_in_mlflow(home: Home) -> Callable[[RunRecord], bool]:
         if record.run_id not in known:
             from mlflow.exceptions import MlflowException
 
-            from seqline.runs.claim import tracking_name
-
-            if record.tracking != tracking_name(home):
+            if record.tracking != home.tracking_name:
                 return False
             try:
                 run = client().get_run(record.run_id)

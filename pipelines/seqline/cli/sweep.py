@@ -58,12 +58,11 @@ def sweep(
 
         quiet_environment()
         home = open_home()
-        from seqline.runs.claim import tracking_name
         from seqline.sweep.record import SweepRecord, claim_sweep
 
         asked = sweep_identity(overrides, settings)
         found = claim_sweep(
-            home, overrides, asked, made_of(configs), tracking_name(home),
+            home, overrides, asked, made_of(configs), home.tracking_name,
             fresh=fresh, say=reporter.say,
         )  # fmt: skip
         if not isinstance(found, SweepRecord) and not found.record.attempts:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from seqline.data import data_fingerprint
+from seqline.digest import digest_of
 from seqline.provenance import hash_of_module, parts_used
 from seqline.runs.record import RunRecord
-from seqline.stages.folder import digest_of
 
 TRAINING = "seqline's training"
 

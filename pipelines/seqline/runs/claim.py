@@ -11,12 +11,12 @@ from typing import Any
 from filelock import BaseFileLock, FileLock, Timeout
 
 from seqline.config.compose import check
+from seqline.digest import digest_of
 from seqline.home import Home
 from seqline.reporter import Reporter
 from seqline.runs.attempt import Attempt, lock_of, take
 from seqline.runs.changes import changed_code, code_of, data_changed
 from seqline.runs.record import RunRecord, keys, load, place_of, records
-from seqline.stages.folder import digest_of
 from seqline_plugins.errors import UserError, nearest
 
 
@@ -62,7 +62,7 @@ def claim(
             overrides=list(overrides),
             fresh=fresh,
             folder=os.getcwd(),  # noqa: PTH109
-            tracking=tracking_name(home),
+            tracking=home.tracking_name,
             status="running",
             code=code_of(config),
             **(asdict(child) if child is not None else {}),
@@ -78,7 +78,7 @@ def claim(
 def identity_of(config: Mapping[str, Any], home: Home, apart: str | None = None) -> str:
     """Return what a run has in common with its twins; a sweep's key sets its children apart."""
     more = {"apart": apart} if apart is not None else {}
-    return digest_of({"config": config, "tracking": tracking_name(home), **more})
+    return digest_of({"config": config, "tracking": home.tracking_name, **more})
 
 
 def reclaim(
@@ -133,12 +133,6 @@ def find(home: Home, name: str) -> RunRecord:
     raise UserError(f"{name}: there is no such run in {home.path}.{near}{listed}")
 
 
-def tracking_name(home: Home) -> str:
-    """Return what tells one tracking store from another: "home" or its address."""
-    own = f"sqlite:///{home.database}"
-    return "home" if home.tracking_uri == own else home.tracking_uri
-
-
 def _one_at_a_time(home: Home) -> FileLock:
     """Of two commands that start together one looks first, and the other finds it there."""
     home.locks.mkdir(parents=True, exist_ok=True)
@@ -185,14 +179,14 @@ def _refuse_changes(record: RunRecord, allow_changed_plugins: bool) -> None:
 
 
 def _check_store(record: RunRecord, home: Home) -> None:
-    if record.tracking != tracking_name(home):
+    if record.tracking != home.tracking_name:
         wanted = (
             "unset MLFLOW_TRACKING_URI"
             if record.tracking == "home"
             else f"set MLFLOW_TRACKING_URI={record.tracking}"
         )
         raise UserError(
-            f"run {record.name} is tracked in {record.tracking}, not in {tracking_name(home)}; "
+            f"run {record.name} is tracked in {record.tracking}, not in {home.tracking_name}; "
             f"{wanted}."
         )
 

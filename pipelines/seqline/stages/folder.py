@@ -9,12 +9,12 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
+from seqline.digest import digest_of
 from seqline.durable import sync_folder, sync_tree
 from seqline.home import Home
 from seqline.reporter import Reporter
@@ -35,12 +35,6 @@ class StageResult:
     folder: Path
     digest: str
     reused: bool
-
-
-def digest_of(ingredients: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of plain values, whatever the order of the keys."""
-    text = json.dumps(ingredients, sort_keys=True, ensure_ascii=False, default=str)
-    return sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from seqline.data import data_fingerprint
+from seqline.digest import digest_of
 from seqline.provenance import source_hash
 from seqline.stages.folder import (
     StageResult,
     Workspace,
-    digest_of,
     make_stage,
     read_json,
     write_json,

@@ -16,10 +16,10 @@ from typing import Any
 
 from filelock import BaseFileLock, FileLock, Timeout
 
+from seqline.digest import digest_of
 from seqline.durable import write_whole
 from seqline.home import Home
 from seqline.runs.record import RunRecord, records
-from seqline.stages.folder import digest_of
 from seqline_plugins.errors import UserError
 
 FORMAT = 1

@@ -10,7 +10,6 @@ from filelock import Timeout
 
 from seqline.home import Home
 from seqline.runs.attempt import lock_of
-from seqline.runs.claim import tracking_name
 from seqline.runs.record import RunRecord, load, records, save
 from seqline.sweep import record as sweep_records
 from seqline.sweep.record import SweepRecord
@@ -24,10 +23,8 @@ def settle_tracking(home: Home, client: MlflowClient) -> None:
     """Mark in MLflow every run that ended without saying so there, as KILLED or as it ended."""
     from mlflow.exceptions import MlflowException
 
-    from seqline.tracking.run import run_of_key
-
     for record in ended(home, "mlflow"):
-        if record.tracking != tracking_name(home):
+        if record.tracking != home.tracking_name:
             continue
         with _held(home, record) as held:
             if held is None or "mlflow" not in held.unmarked:
@@ -35,6 +32,8 @@ def settle_tracking(home: Home, client: MlflowClient) -> None:
             try:
                 run_id = held.run_id
                 if run_id is None and held.experiment is not None:
+                    from seqline.tracking.run import run_of_key  # which builds on this module
+
                     run_id = run_of_key(client, held.experiment, held.key)
                 if run_id is not None:
                     _mark(client, run_id, held)
@@ -44,7 +43,7 @@ def settle_tracking(home: Home, client: MlflowClient) -> None:
             del held.unmarked["mlflow"]
             save(home, held)
     for sweep in _ended_sweeps(home, "mlflow"):
-        if sweep.tracking == tracking_name(home):
+        if sweep.tracking == home.tracking_name:
             _kill_parents(client, sweep)
             del sweep.unmarked["mlflow"]
             sweep_records.save(home, sweep)

@@ -12,6 +12,7 @@ Letters: H hidden size.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import count
 
 from seqline_plugins.recurrence.generated.cut import Network
 from seqline_plugins.recurrence.generated.derive import Derivative, derive
@@ -81,6 +82,12 @@ class Plan:
             if node.op == "operand_grad" and node.value == float(number):
                 return self.backward_levels[id(node)]
         return 0
+
+    def stays(self, node: Node) -> bool:
+        """Say whether a kept vector is where it was read: a gate's feed-forward part."""
+        if node.op != "fed":
+            return False
+        return self.kept[id(node)] == self.fed_slot + self.equations.gates.index(str(node.value))
 
     @staticmethod
     def parts_of(count: int, breaks: set[int]) -> list[int]:
@@ -201,8 +208,8 @@ def _lay_out(plan: Plan, kept: list[Node]) -> None:
     """Give every kept value and gradient its slot.
 
     A token's slots are written in the last pass, each after it has been read, so that feed-forward
-    parts, kept values and gradients share the same ones. Operands of products must outlast the
-    gradients and come first.
+    parts, kept values and gradients share the same ones; a feed-forward part that is kept stays
+    where it is. Operands of products must outlast the gradients and come first.
     """
     equations, derivative = plan.equations, plan.derivative
     states, gates = equations.states, equations.gates
@@ -227,19 +234,21 @@ def _lay_out(plan: Plan, kept: list[Node]) -> None:
     preserved = len(first)
     plan.operand_slots = operand_slots
     vectors = [n for n in kept if n.shape == "vector" and n.op not in ("state", "input", "noise")]
-    plan.fed_slot = plan.fed_grad_slot = place = preserved
-    plan.kept = dict(first)
+    plan.fed_slot = plan.fed_grad_slot = preserved
+    stay = {
+        id(node): preserved + gates.index(str(node.value)) for node in vectors if node.op == "fed"
+    }
+    plan.kept = stay | first
+    free = (slot for slot in count(preserved) if slot not in stay.values())
     for node in vectors:
         if id(node) not in plan.kept:
-            plan.kept[id(node)] = place
-            place += 1
+            plan.kept[id(node)] = next(free)
     for node in kept_states:
         name = str(node.value)
         if state_slots[name] < 0:
             new = id(equations.new[name])
             if new not in plan.kept:
-                plan.kept[new] = place
-                place += 1
+                plan.kept[new] = next(free)
             state_slots[name] = plan.kept[new]
     plan.state_slots = [state_slots[name] for name in states]
     numbers = [n for n in kept if n.shape == "number"]
@@ -258,7 +267,8 @@ def _lay_out(plan: Plan, kept: list[Node]) -> None:
                 beyond += 1
             slots.append(of_node[id(node)])
         plan.grad_slots.append(slots)
-    plan.slots = max(1, beyond, place, preserved + len(gates))
+    highest = max(plan.kept.values(), default=0)
+    plan.slots = max(beyond, highest + 1, preserved + len(gates))
     fed_grads = {id(node): gate for gate, node in derivative.fed.items()}
     plan.own_of_gate = {
         own: fed_grads[id(node)] for own, node in derivative.own.items() if id(node) in fed_grads

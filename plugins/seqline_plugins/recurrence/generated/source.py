@@ -293,7 +293,9 @@ class _Forward(_Passes):
                 yield node, f"store(AT(slots, {self.plan.kept[id(node)]}) + j, {{}});"
 
     def onto_tape(self) -> list[Node]:
-        return [n for n in self.order() if id(n) in self.plan.kept] if self.keeps else []
+        plan = self.plan
+        kept = [n for n in self.order() if id(n) in plan.kept and not plan.stays(n)]
+        return kept if self.keeps else []
 
     def keeps_numbers(self) -> dict[int, int]:
         return self.plan.numbers if self.keeps else {}
