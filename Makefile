@@ -19,7 +19,7 @@ tasks: $(VENV)/.samples  ## run every task on its built-in data, short, ending i
 	$(BIN)/python benchmarks/tasks.py
 
 test: $(VENV)/.test  ## run the tests, without the slow ones
-	$(BIN)/python -m pytest -m 'not slow'
+	$(BIN)/python -m pytest -m 'not slow' -n 2 --dist loadfile
 
 test-slow: $(VENV)/.test  ## run the slow tests
 	$(BIN)/python -m pytest -m slow

@@ -40,7 +40,7 @@ def cells_of(rows: Sequence[Row]) -> Iterator[list[str]]:
             "" if row.baseline is None else f"{row.baseline:.4f}",
             _whole(row.parameters),
             _whole(row.tokens_per_second),
-            "" if math.isnan(row.minutes) else f"{row.minutes:.2f}",
+            _minutes(row.minutes),
         ]
 
 
@@ -107,6 +107,12 @@ def as_plain(row: Row) -> dict[str, Any]:
         name: None if isinstance(value, float) and math.isnan(value) else value
         for name, value in row.__dict__.items()
     }
+
+
+def _minutes(value: float) -> str:
+    if math.isnan(value):
+        return ""
+    return f"{value:.2f}" if value >= 0.1 else f"{value:.2g}"
 
 
 def _whole(value: float) -> str:
