@@ -84,7 +84,7 @@ def test_a_sweep_over_three_tasks_in_both_pages(served: Served, page: Page, tmp_
         )  # fmt: skip
         found = client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{parent}'")
         children.append(found[0])
-        page.wait_for(*(one.info.run_name for one in found))  # the sweep is unfolded
+        page.wait_for(*(one.info.run_name for one in found))  # each in a row of its own
         keep(page, f"mlflow-runs-{experiment}")
         page.open(
             f"{served.mlflow}/#/experiments/{experiment}/runs/{parent}",

@@ -159,7 +159,7 @@ def _go_on(
 def _rows(client: MlflowClient, key: str) -> list[Row]:
     from seqline.comparison.runs import read_runs
     from seqline.comparison.table import tabulate
-    from seqline.tracking.run import SWEEP
+    from seqline.tracking.store import SWEEP
 
     return tabulate(read_runs(client, f"tags.{SWEEP} = '{key}'"))
 

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from seqline.services.trouble import patiently
 from seqline.sweep.record import SweepAttempt
 from seqline.sweep.space import Space
-from seqline.tracking.run import SWEEP, as_parameter, user
+from seqline.tracking.run import as_parameter, user
 from seqline.tracking.settle import settle_tracking
-from seqline.tracking.store import VIEW, experiment_id, open_store, share_unfolded
+from seqline.tracking.store import SWEEP, VIEW, experiment_id, open_store, share_sweep
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 SWEEP_KEY = "seqline.sweep"
 """The tag of a sweep's own run, which is none of the pipeline."""
+Config = Mapping[str, Any]
 T = TypeVar("T")
 
 
@@ -37,18 +38,18 @@ class Parents:
         """Have children that were killed marked so."""
         settle_tracking(self._attempt.home, self.client)
 
-    def of(self, config: Mapping[str, Mapping[str, str]]) -> str:
+    def of(self, config: Config) -> str:
         """Return the id of the parent of a child, set to RUNNING."""
         name = config["tracking"]["experiment"] or config["task"]["name"]
         with self._lock:
-            return self._patiently(lambda: self._of(name, config["task"]["name"]))
+            return self._patiently(lambda: self._of(name, config))
 
-    def _of(self, experiment_name: str, task: str) -> str:
+    def _of(self, experiment_name: str, config: Config) -> str:
         record = self._attempt.record
         experiment = experiment_id(self.client, self._attempt.home, experiment_name)
         run_id = record.parents.get(experiment) or self._found(experiment)
         if run_id is None:
-            run_id = self._make(experiment, task)
+            run_id = self._make(experiment, config)
         elif experiment not in self._open:
             self.client.update_run(run_id, status="RUNNING")
         if record.parents.get(experiment) != run_id:
@@ -62,14 +63,18 @@ class Parents:
         runs = self.client.search_runs([experiment], where, max_results=1)
         return str(runs[0].info.run_id) if runs else None
 
-    def _make(self, experiment: str, task: str) -> str:
-        record = self._attempt.record
+    def _make(self, experiment: str, config: Config) -> str:
+        from seqline.stages.train import primary_metric
+        from seqline_plugins.build import build_task
+
+        record, task = self._attempt.record, config["task"]["name"]
+        lowest = primary_metric(build_task(config["task"]), config).direction == "lower"
         tags = {"mlflow.user": user(), SWEEP_KEY: record.key, SWEEP: record.key, "task": task}
         run = self.client.create_run(experiment, run_name=self._name, tags=tags)
         for axis in self._space.axes:
             shown = ", ".join(axis.values) if axis.interval is None else str(axis.interval)
             self.client.log_param(run.info.run_id, as_parameter(axis.key), shown[:500])
-        share_unfolded(self.client, experiment, record.key, run.info.run_id)
+        share_sweep(self.client, experiment, record.key, lowest=lowest)
         return str(run.info.run_id)
 
     def tag(self, **tags: str) -> None:

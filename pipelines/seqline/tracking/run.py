@@ -17,7 +17,7 @@ from seqline.stages.folder import StageResult, read_json
 from seqline.tracking.models import log_model, register_model
 from seqline.tracking.pictures import draw_learning_curve
 from seqline.tracking.settle import settle_tracking
-from seqline.tracking.store import VIEW, as_default, experiment_id, open_store
+from seqline.tracking.store import SWEEP, VIEW, as_default, experiment_id, open_store
 from seqline_plugins.errors import UserError
 
 if TYPE_CHECKING:
@@ -29,8 +29,6 @@ AT_ONCE = 100
 """Parameters or tags in one request, MLflow's own limit."""
 KEY = "seqline.run"
 """The tag that holds the key of the run's record."""
-SWEEP = "sweep"
-"""The tag that a sweep's runs have in common."""
 TELLING = ("architecture.", "cell.", "trainer.", "task.", "loss.", "decode.")
 """Sections whose options tell one run from another; those in `UNTOLD` do not."""
 UNTOLD = ("trainer.seed", "trainer.threads", "trainer.device", "trainer.checkpoint_minutes")

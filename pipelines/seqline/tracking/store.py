@@ -32,6 +32,8 @@ COLUMNS = (
     "params.`trainer.seed`",
 )
 """The columns that matter, alike for every task."""
+SWEEP = "sweep"
+"""The tag that a sweep's runs have in common."""
 SHARED, SHARED_VIEW = "seqline", "mlflow.sharedViewState."
 OF_EXPERIMENT = {
     "mlflow.experimentKind": "custom_model_development",
@@ -118,16 +120,23 @@ def experiment_id(client: MlflowClient, home: Home, name: str) -> str:
 def runs_page(experiment: str, view: str = SHARED) -> str:
     """Return the place of an experiment's table of runs in MLflow's pages, after their address.
 
-    Its columns are those that matter, `COLUMNS`; in a view of `share_unfolded` a parent's children
-    are shown.
+    Its columns are those that matter, `COLUMNS`; that of a sweep is made by `share_sweep`.
     """
     return f"/#/experiments/{experiment}/runs{VIEW}&viewStateShareKey={view}"
 
 
-def share_unfolded(client: MlflowClient, experiment: str, view: str, parent: str) -> None:
-    """Have an experiment share a view of its runs in which a parent's children are shown."""
-    state = {"selectedColumns": COLUMNS, "runsExpanded": {parent: True}}
-    client.set_experiment_tag(experiment, f"{SHARED_VIEW}{view}", json.dumps(state))
+def share_sweep(client: MlflowClient, experiment: str, sweep: str, *, lowest: bool) -> None:
+    """Have an experiment share a view, of that name, of a sweep's runs alone, the best first.
+
+    By its time of day a run would stand below its parent, out of sight until that is unfolded.
+    """
+    state = {
+        "selectedColumns": COLUMNS,
+        "searchFilter": f"tags.`{SWEEP}` = '{sweep}'",
+        "orderByKey": COLUMNS[0],
+        "orderByAsc": lowest,
+    }
+    client.set_experiment_tag(experiment, f"{SHARED_VIEW}{sweep}", json.dumps(state))
 
 
 @contextlib.contextmanager
