@@ -24,6 +24,7 @@ from prefect.states import Cancelled, Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from seqline.config.compose import compose
+from seqline.startup import started
 from seqline.sweep.child import GRACE, PRUNE, STOP, Job
 from seqline.sweep.parents import Parents
 from seqline.sweep.plan import Draw, Plan
@@ -221,6 +222,7 @@ def _submit_all(sweep: Sweep) -> None:
 
 def run_sweep(sweep: Sweep) -> None:
     """Run the flow on this thread; what became of the children is in `sweep.troubles`."""
+    started()
     token = _sweep.set(sweep)
     try:
         with tags(sweep.attempt.record.tag):
