@@ -18,6 +18,7 @@ from processes import SEQLINE, Served, environment
 
 from seqline.tracking.store import runs_page
 
+NAME = "sweep: experiment (demo, translation_demo, text_demo) × cell (rnn, gru)"
 KEEP = "SEQLINE_SCREENSHOTS"
 """The variable that names a folder in which the screenshots are kept, to be looked at."""
 
@@ -88,7 +89,7 @@ def test_a_sweep_over_three_tasks_in_both_pages(served: Served, page: Page, tmp_
         keep(page, f"mlflow-runs-{experiment}")
         page.open(
             f"{served.mlflow}/#/experiments/{experiment}/runs/{parent}",
-            "sweep: experiment × cell", "Child runs", "baseline",
+            NAME, "Child runs", "baseline",
         )  # fmt: skip
     places = json.dumps(list(report["parents"]))
     page.open(
@@ -107,12 +108,12 @@ def test_a_sweep_over_three_tasks_in_both_pages(served: Served, page: Page, tmp_
     child = children[0]
     page.open(
         f"{served.mlflow}/#/experiments/{child.info.experiment_id}/runs/{child.info.run_id}",
-        "Samples", "Parent run", "sweep: experiment × cell",
+        "Samples", "Parent run", NAME,
     )  # fmt: skip
     keep(page, "mlflow-run")
     note = served.home / "sweeps" / report["sweep"] / "sweep.json"
     flow_run = json.loads(note.read_text())["record"]["attempts"][-1]["flow_run"]
-    page.open(f"{served.prefect}/runs/flow-run/{flow_run}", "sweep: experiment × cell", "Completed")
+    page.open(f"{served.prefect}/runs/flow-run/{flow_run}", NAME, "Completed")
     keep(page, "prefect-sweep")
     page.run("[...document.querySelectorAll('li, button, a')]"
              ".find(e => e.innerText.trim() === 'Artifacts')?.click()")  # fmt: skip

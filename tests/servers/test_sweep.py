@@ -63,7 +63,7 @@ def test_a_sweep_isolates_a_failure_and_goes_on_with_what_is_missing(
     client = MlflowClient(tracking_uri=served.mlflow)
     ((experiment, parent),) = report["parents"].items()
     above = client.get_run(parent)
-    assert above.info.status == "FAILED" and above.info.run_name == "sweep: cell"
+    assert above.info.status == "FAILED" and above.info.run_name == "sweep: cell (gru, frail)"
     assert "the cell is frail today" in above.data.tags["mlflow.note.content"]
 
     (tmp_path / "mended").touch()
@@ -83,7 +83,7 @@ def test_a_sweep_isolates_a_failure_and_goes_on_with_what_is_missing(
 
     flows = {one["name"]: one for one in ask(served, "flow_runs/filter")}
     assert flows["pos_tagging: frail many_to_many, seed 0"]["parent_task_run_id"] is not None
-    of_sweep = {"flow_runs": {"id": {"any_": [flows["sweep: cell"]["id"]]}}}
+    of_sweep = {"flow_runs": {"id": {"any_": [flows["sweep: cell (gru, frail)"]["id"]]}}}
     tasks = ask(served, "task_runs/filter", **of_sweep)
     assert {one["name"] for one in tasks} <= {"gru", "frail"}
     keys = {
@@ -91,7 +91,7 @@ def test_a_sweep_isolates_a_failure_and_goes_on_with_what_is_missing(
         for one in ask(
             served,
             "artifacts/filter",
-            artifacts={"flow_run_id": {"any_": [flows["sweep: cell"]["id"]]}},
+            artifacts={"flow_run_id": {"any_": [flows["sweep: cell (gru, frail)"]["id"]]}},
         )
     }
     keys.discard(None)  # Prefect's own note of a task's result, which comes sooner or later

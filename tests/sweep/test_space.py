@@ -45,9 +45,12 @@ def test_a_value_given_twice_is_one_child() -> None:
 
 def test_children_are_named_for_what_differs() -> None:
     space = space_of("task=pos_tagging", "cell=rnn,gru", "trainer.lr=0.1,0.2", "trainer.seed=0,1")
-    assert space.name == "cell × lr × seed"
+    assert space.name == "cell (rnn, gru) × lr (0.1, 0.2) × seed (0, 1)"
     assert space.title(space.values(5)) == "gru, lr 0.1, seed 1"
     assert space.axes[2].said("0.0123456789012") == "lr 0.01235"
+    drawn = ("trainer.lr=interval(0.001,0.1)", "trainer.seed=range(0,200)")
+    wide = space_of(*drawn, "sweep.search=optuna")
+    assert wide.name == "lr (0.001 to 0.1) × seed (200 values)"
 
 
 def test_corners_hold_every_value_of_every_key() -> None:

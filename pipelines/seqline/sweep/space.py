@@ -30,6 +30,8 @@ from seqline_plugins.options import build_config
 SECTION = "sweep"
 MANY = 1000
 """Combinations beyond which one is asked whether that is meant."""
+FEW = 40
+"""Characters of an axis's values that a sweep's name holds; of more their count is said."""
 NUMBER = re.compile(r"-?\d*\.\d+(e-?\d+)?")
 
 
@@ -41,6 +43,9 @@ class Interval:
     high: float
     log: bool
     whole: bool
+
+    def __str__(self) -> str:
+        return f"{self.low:g} to {self.high:g}"
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,14 @@ class Axis:
         """The last word of the key."""
         return self.key.rpartition(".")[2]
 
+    @property
+    def name(self) -> str:
+        """What is varied: "cell (lstm, gru)", "lr (0.001 to 0.1)", "seed (20 values)"."""
+        few = ", ".join(value.strip("\"'") for value in self.values)
+        if self.interval is not None:
+            few = str(self.interval)
+        return f"{self.short} ({few if len(few) <= FEW else f'{len(self.values)} values'})"
+
 
 @dataclass(frozen=True)
 class Space:
@@ -91,8 +104,8 @@ class Space:
 
     @property
     def name(self) -> str:
-        """What is varied: "cell × seed"."""
-        return " × ".join(axis.short for axis in self.varied)
+        """What is varied: "cell (lstm, gru) × seed (0, 1, 2)"."""
+        return " × ".join(axis.name for axis in self.varied)
 
     def values(self, number: int) -> dict[str, str]:
         """Return the value of every key for the child of a number."""
