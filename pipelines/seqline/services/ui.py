@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 
 from rich.console import Console
 
+from seqline.durable import write_whole
 from seqline.home import Home
 from seqline.runs.record import records
 from seqline.services.address import answers, free_port, wait_for
@@ -88,7 +89,7 @@ def serve_ui(home: Home, mlflow_port: int = MLFLOW_PORT, prefect_port: int = PRE
         _settle(home, prefect)
         note = home.path / "ui.json"
         stack.callback(note.unlink, missing_ok=True)
-        note.write_text(json.dumps(asdict(Address(os.getpid(), mlflow, prefect))))
+        write_whole(note, json.dumps(asdict(Address(os.getpid(), mlflow, prefect))))
         console.print(f"MLflow   {mlflow}\nPrefect  {prefect}\nCtrl-C stops both.")
         with contextlib.suppress(ServiceError):  # a store of the user's own may be away
             for name, page in _tables(home):
