@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from filelock import FileLock, Timeout
 from rich.console import Console
 
+from seqline.durable import write_whole
 from seqline.home import Home
 from seqline.schedules import POOL
 from seqline.services.address import check_prefect, check_tracking, free_port, wait_for
@@ -104,7 +105,7 @@ def _start_own_server(home: Home, console: Console) -> tuple[Kept, str]:
         stop(process)
         raise ServiceError(f"Prefect's server did not start; {home.prefect}/server.log says why.")
     note = json.dumps({"pid": os.getpid(), "prefect": pages})
-    (home.path / "serve.json").write_text(note, encoding="utf-8")
+    write_whole(home.path / "serve.json", note)
     return Kept("Prefect's server", start, process), f"{pages}/api"
 
 
