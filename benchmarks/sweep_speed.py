@@ -1,7 +1,7 @@
 """Equal children on two workers beside the same runs one after the other, the servers up.
 
-A child trains for so many minutes, so that the figure is what the sweep itself costs. What two
-trainings cost each other is the machine's: it is shown as updates beside another ÷ alone.
+The children are equal in their work: as many updates as a run alone makes in the minutes asked
+for, so that what two of them cost each other counts.
 """
 
 from __future__ import annotations
@@ -17,9 +17,6 @@ from measure import Figure, arguments, clean_environment, conclude, machine_stat
 from run_overhead import interface
 from soak_scenarios import SMALL, write_data
 
-BESIDE = 1000
-"""The first seed of the children that train beside another."""
-
 
 def timed(home, *command):
     started = time.perf_counter()
@@ -29,17 +26,6 @@ def timed(home, *command):
     if done.returncode:
         sys.exit(f"{' '.join(command)}\n{done.stderr}")
     return time.perf_counter() - started, json.loads(done.stdout)
-
-
-def updates_of(home, minutes):
-    """Return how many updates the trainings made: those beside another, and those alone."""
-    found = {True: [], False: []}
-    for folder in home.glob("stages/train-*"):
-        trainer = json.loads((folder / "ingredients.json").read_text())["trainer"]
-        if trainer["max_minutes"] == minutes:
-            updates = json.loads((folder / "summary.json").read_text())["updates"]
-            found[trainer["seed"] >= BESIDE].append(updates)
-    return found
 
 
 def main():
@@ -58,15 +44,18 @@ def main():
         home.mkdir()
         with interface(home):
             timed(home, "run", *overrides, "trainer.max_minutes=0.01")  # the databases are made
-            overrides.append(f"trainer.max_minutes={given.minutes}")
-            apart = [
-                timed(home, "run", *overrides, f"trainer.seed={seed}")[0]
+            _, alone = timed(home, "run", *overrides, "trainer.max_minutes=0.5")
+            summary = json.loads(Path(alone["folders"]["train"], "summary.json").read_text())
+            steps = round(summary["updates"] / alone["minutes"] * given.minutes)
+            overrides.append(f"trainer.max_steps={steps}")
+            runs = [
+                timed(home, "run", *overrides, f"trainer.seed={seed}")
                 for seed in range(given.children)
             ]
-            seeds = f"trainer.seed=range({BESIDE},{BESIDE + given.children})"
+            apart = [seconds for seconds, _ in runs]
+            seeds = f"trainer.seed=range(1000,{1000 + given.children})"
             workers = f"sweep.parallel={given.workers}"
             together, report = timed(home, "sweep", *overrides, seeds, workers)
-        updates = updates_of(home, given.minutes)
     share = sum(apart) / given.workers
     seeds = report["rows"][0]["seeds"]
     rows = [
@@ -74,18 +63,11 @@ def main():
         Figure("children in its table", float(seeds), float(given.children)),
         Figure("one after the other", sum(apart), unit=" s"),
         Figure("the sweep", together, unit=" s"),
-        Figure(
-            "updates of a child ÷ of a run alone", median(updates[True]) / median(updates[False])
-        ),
+        Figure("training of a run alone", median([one["minutes"] for _, one in runs]), unit=" min"),
+        Figure("training of a child beside another", report["rows"][0]["minutes"], unit=" min"),
     ]
     title = f"{given.children} children of {given.minutes:g} min on {given.workers} workers"
-    conclude(
-        title,
-        rows,
-        {"apart": apart, "updates": [*updates.values()], "sweep": report},
-        given.out,
-        before,
-    )
+    conclude(title, rows, {"apart": apart, "steps": steps, "sweep": report}, given.out, before)
 
 
 if __name__ == "__main__":

@@ -98,10 +98,9 @@ static void forward_part(const Program& program, const Call& call, const Sizes& 
     }
 }
 
-constexpr long GRADIENT_CHUNK = 4 * BLOCK;  // steps of a row whose gradients are multiplied at once
-
-static void backward_rows(const Program& program, const Call& call, const Sizes& sizes,
+static void backward_part(const Program& program, const Call& call, const Sizes& sizes,
                           const Weights& weights, const std::vector<Row>& rows, REAL* own_grad) {
+    if (rows.empty()) return;
     const long n = (long)rows.size();
     static thread_local Room room;
     const long cells_size = cells_room(program, call, sizes, std::max(n, 4L * BLOCK));
@@ -162,16 +161,6 @@ static void backward_rows(const Program& program, const Call& call, const Sizes&
                          weights.products[p], buffers.state_rows[1][program.product[p].state].data(),
                          false, Start::add, cells, nullptr, t % 2);
         swap_states(buffers, true);
-        if (call.x_grad && program.gates && t % GRADIENT_CHUNK == 0)
-            for (long r = 0; r < active; r++) {  // a row's tokens stand side by side on the tape
-                REAL* places[GRADIENT_CHUNK];
-                const long steps = std::min(GRADIENT_CHUNK, rows[r].length - t);
-                for (long k = 0; k < steps; k++)
-                    places[k] = call.x_grad + step_of(call, rows[r], t + k) * call.I;
-                multiply(steps, buffers.tape[r] + program.fed_grad_slot * sizes.padded, sizes.stride,
-                         weights.fed, places, false,
-                         program.input_has_grad ? Start::add : Start::zero, cells);
-            }
     }
     while (active < n) bring_in(active++);
     for (long s = 0; s < program.states; s++)
@@ -180,21 +169,27 @@ static void backward_rows(const Program& program, const Call& call, const Sizes&
                 std::memcpy(call.initial_grad[s] + rows[r].b * sizes.H,
                             buffers.grad_after[s] + r * sizes.width, sizes.H * sizeof(REAL));
     for (long o = 0; o < program.owns; o++)
-        for (long u = 0; u < sizes.padded; u++) own_grad[o * sizes.padded + u] += buffers.own_grad[o][u];
+        std::memcpy(own_grad + o * sizes.padded, buffers.own_grad[o], sizes.padded * sizeof(REAL));
 
-}
-
-// A cell without recurrent products gains nothing from many rows at once. So few are taken that the
-// gates' gradients of a chunk of steps are still in cache when they are multiplied.
-static void backward_part(const Program& program, const Call& call, const Sizes& sizes,
-                          const Weights& weights, const std::vector<Row>& rows, REAL* own_grad) {
-    const long all = (long)rows.size();
-    const long chunk = GRADIENT_CHUNK * sizes.stride * (long)sizeof(REAL);
-    const long few = program.products ? all : std::max(1L, 512 * 1024 / chunk);
-    for (long first = 0; first < all; first += few) {
-        const long end = std::min(all, first + few);
-        backward_rows(program, call, sizes, weights, {rows.begin() + first, rows.begin() + end}, own_grad);
-    }
+    if (!call.x_grad || !program.gates) return;
+    REAL* places[4 * BLOCK];
+    const REAL* first_token = nullptr;
+    long waiting = 0;
+    const auto flush = [&] {
+        if (waiting)
+            multiply(waiting, first_token, sizes.stride, weights.fed, places, false,
+                     program.input_has_grad ? Start::add : Start::zero, cells);
+        waiting = 0;
+    };
+    for (const Row& row : rows)  // its tokens stand side by side on the tape, as the rows do
+        for (long t = 0; t < row.length; t++) {
+            if (!waiting)
+                first_token = call.tape + (row.token + t) * sizes.stride +
+                              program.fed_grad_slot * sizes.padded;
+            places[waiting++] = call.x_grad + step_of(call, row, t) * call.I;
+            if (waiting == 4 * BLOCK) flush();
+        }
+    flush();
 }
 
 }  // namespace seqline
