@@ -371,6 +371,9 @@ class Task(ABC):
     generation how it makes sequences from nothing or a beginning, for `seqline generate`
     online     is an option of its `Config` if it can be asked to work without look-ahead
     foretells  whether an aligned output is a later input: then nothing may look ahead
+
+    Its parts, from `source` to `generation`, are named by the class; a task whose options choose
+    between several sets them in its `__init__`.
     """
 
     Config: ClassVar[type] = NoOptions
@@ -380,14 +383,14 @@ class Task(ABC):
     decodes: ClassVar[bool] = False
     foretells: ClassVar[bool] = False
 
-    source: ClassVar[type[Source]]
-    encoding: ClassVar[type[Encoding]]
-    split: ClassVar[type[EncodedSplit]]
+    source: type[Source]
+    encoding: type[Encoding]
+    split: type[EncodedSplit]
     """What the encoding's `encode` gives, to be opened again; `Rows` if it is not said."""
-    inputs: ClassVar[type[Inputs]]
-    head: ClassVar[type[Head]]
-    scoring: ClassVar[type[Metrics]]
-    generation: ClassVar[type[Generation] | None] = None
+    inputs: type[Inputs]
+    head: type[Head]
+    scoring: type[Metrics]
+    generation: type[Generation] | None = None
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -445,8 +448,10 @@ class Task(ABC):
         return [example]
 
     @staticmethod
-    def refusal(config: Any, architecture: Any, loss: Mapping[str, Any]) -> str | None:
-        """Return why the options of architecture and loss do not fit the task's, if they do not."""
+    def refusal(config: Any, architecture: Any, loss: Mapping[str, Any], kind: Kind) -> str | None:
+        """Return why the options of an architecture of this kind, and of the loss, do not fit the
+        task's, if they do not.
+        """
         return None
 
     def draw_attention(

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -22,11 +21,11 @@ from seqline_plugins.rows import Rows
 from seqline_plugins.sources import DataSource
 from seqline_plugins.task import Batch, Encoding, Example, Inputs, Source
 from seqline_tasks.class_task import ClassTask
+from seqline_tasks.data.digits import BRIGHTEST, SIDE, digits, version_of_digits
 from seqline_tasks.data.labels import classes_of, most_frequent_class, numbers_of
 from seqline_tasks.data.split import deal
 
 SPLIT = (1197, 300, 300)
-SIDE, BRIGHTEST = 8, 16
 SHADES = " .:-=+*#%@"
 
 
@@ -44,7 +43,7 @@ class DigitSource(Source):
         """Return the images dealt by the seed."""
         if data.source != "builtin":
             raise UserError(f"data={data.source}: the digits are scikit-learn's: data=builtin.")
-        images, labels = _digits()
+        images, labels = digits()
         order = np.arange(SIDE * SIDE)
         if self.config.permuted:
             order = np.random.default_rng(data.seed).permutation(order)
@@ -56,9 +55,8 @@ class DigitSource(Source):
 
     def fingerprint(self, data: DataSource) -> dict[str, Any]:
         """Return scikit-learn's version and how the images are dealt."""
-        _digits()
         rule = {"seed": data.seed, "split": data.split, "source": data.source}
-        return {**rule, **asdict(self.config), "scikit-learn": version("scikit-learn")}
+        return {**rule, **asdict(self.config), **version_of_digits()}
 
     def baseline(self, splits: Mapping[str, Sequence[Example]]) -> dict[str, float]:
         """Return the most frequent digit, and logistic regression on all pixels at once."""
@@ -139,18 +137,6 @@ def _parsed(line: str, place: str) -> Example:
     if not whole or not words or math.isqrt(len(words)) ** 2 != len(words):
         raise UserError(f"{place}: found {len(words)} words, expected 64 whole numbers of 0 to 16.")
     return {"pixels": [int(word) for word in words], "label": None}
-
-
-def _digits() -> tuple[Any, Any]:
-    try:
-        from sklearn.datasets import load_digits
-    except ImportError as error:
-        raise UserError(
-            "data=builtin reads the digits from the package scikit-learn, which is not "
-            "installed: pip install 'seqline[samples]'."
-        ) from error
-    found = load_digits()
-    return found.images.astype(int), found.target
 
 
 def _logistic_regression(splits: Mapping[str, Sequence[Example]]) -> float:

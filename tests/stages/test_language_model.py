@@ -128,6 +128,28 @@ def test_one_to_many_goes_on_from_its_first_words(
     assert generated(capfd, tmp_path, *options).startswith("int main(void)")
 
 
+def test_one_to_many_writes_as_the_class_that_is_asked_for(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for name, text in (("sheep", "baa baa baa\n"), ("cows", "moo moo moo\n")):
+        (tmp_path / f"{name}.txt").write_text(text * 200, encoding="utf-8")
+    given = ["task=text", "data=files", f"data.file={tmp_path}/*.txt", *SMALL]
+    more = ["architecture=one_to_many", "task.entity=class", "task.window=25"]
+    run(compose([*given, *more, "trainer.max_epochs=10"]), tmp_path / "home")
+    results = read_json(tmp_path / "home" / "evaluated" / "metrics.json")
+    assert results["metrics"]["bits_per_character"] < 0.5
+    options = ["decode.max_length=12", "decode.temperature=0"]
+    for name, said in (("sheep", "baa baa baa\n"), ("cows", "moo moo moo\n")):
+        assert generated(capfd, tmp_path, "--from", name, *options) == f"{said}\n"
+    assert generated(capfd, tmp_path, "--from", "sheep: ba", *options).startswith("baa baa")
+    exported = str(tmp_path / "home" / "exported")
+    (tmp_path / "lines").write_text("cows\n", encoding="utf-8")
+    assert main(["predict", exported, str(tmp_path / "lines"), *options]) == 0
+    assert capfd.readouterr().out == "cows: moo moo moo\n"
+    assert main(["generate", exported, "--from", "shep"]) == 2
+    assert "unknown class 'shep'. Did you mean 'sheep'?" in capfd.readouterr().err
+
+
 def test_what_it_never_saw_is_warned_of_and_works(
     trained: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from seqline.config.compose import compose
+from seqline_plugins.architecture import Kind
 from seqline_plugins.build import build_task
 from seqline_plugins.errors import UserError
 from seqline_plugins.options import build_config
@@ -219,3 +220,75 @@ def test_scores_of_one_text_are_the_same_in_any_windows() -> None:
         wanted, count = model.loss(model(every)[0], every)
     assert count == len(TEXT) - 1 > 4096  # so that there are several windows
     assert total == pytest.approx(float(wanted), abs=1e-8)
+
+
+def classes_of(texts: dict[str, str], folder: Path, **data: str):
+    folder.mkdir(exist_ok=True)
+    for name, text in texts.items():
+        (folder / f"{name}.txt").write_text(text, encoding="utf-8")
+    task = build_task({"name": "text", "entity": "class", "window": 4})
+    source = task.source(task.config)
+    splits = source.read(DataSource(source="files", file=str(folder / "*.txt"), **data))
+    return splits, task
+
+
+def test_the_text_of_each_class_is_dealt_by_itself_and_known_in_numbers(
+    tmp_path: Path, small_reads: None
+) -> None:
+    texts = {"ann": "a" * 199 + "\n", "bob": "b" * 99 + "\n"}
+    splits, task = classes_of(texts, tmp_path)
+    assert whole(splits["train"]) == "a" * 180 + "b" * 90
+    assert whole(splits["test"]) == "a" * 9 + "\n" + "bbbb\n"
+    assert splits["train"].classes() == [(0, "ann"), (180, "bob")]
+    assert splits["test"].classes() == [(0, "ann"), (10, "bob")]
+    encoding = task.encoding.build(splits["train"], task.config)
+    encoding.save(tmp_path)
+    encoding = task.encoding.load(tmp_path)
+    assert encoding.classes == ["ann", "bob"] and encoding.describe()["classes"] == 2
+    encoding.encode(splits["train"]).save(tmp_path / "train")
+    pieces = stream.CharacterStream.load(tmp_path / "train").seen_by(Kind("entity", "sequence"))
+    batch = pieces.batch([0, 44, 45, 66])
+    letters = [encoding.text(row) for row in batch["tokens"].numpy()]
+    assert letters == ["aaaa", "aaaa", "bbbb", "bbbb"] and batch["class"].tolist() == [1, 1, 2, 2]
+    inputs = task.inputs(task.config, encoding)
+    assert inputs.entity(batch).shape == (4, inputs.entity_size)
+    features, lengths = inputs.targets(batch)
+    assert features.shape[1] == 4 and lengths.tolist() == [4] * 4
+
+
+def test_a_class_is_a_folder_where_files_lie_in_several(tmp_path: Path) -> None:
+    for name in ("x/1.txt", "x/2.txt", "y/1.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name[0] * 30 + "\n", encoding="utf-8")
+    task = build_task({"name": "text", "entity": "class"})
+    files = {"source": "files", "file": str(tmp_path / "*" / "*.txt")}
+    splits = task.source(task.config).read(DataSource(**files))
+    assert [name for _, name in splits["train"].classes()] == ["x", "y"]
+    parts = {"train": files["file"], "test": files["file"], "source": "files"}
+    splits = task.source(task.config).read(DataSource(**parts))
+    assert splits["validation"].classes() == [(0, "x"), (3, "y")]
+    assert splits["train"].characters == 59 + 30 and splits["test"].characters == 93
+
+
+def test_one_class_shares_in_counts_and_the_hub_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="found one class, 'ann'"):
+        classes_of({"ann": "a" * 50}, tmp_path / "one")
+    with pytest.raises(UserError, match=r"data.split: found \[10, 5, 5\], expected shares"):
+        classes_of({"ann": "a" * 50, "bob": "b" * 50}, tmp_path / "two", split=[10, 5, 5])
+    task = build_task({"name": "text", "entity": "class"})
+    with pytest.raises(UserError, match="the classes are files or folders"):
+        task.source(task.config).read(DataSource(source="hub"))
+
+
+@pytest.mark.parametrize("name", ["text", "c_code"])
+def test_what_is_built_in_has_classes_too(name: str) -> None:
+    task = build_task({"name": name, "entity": "class"})
+    found = task.source(task.config).builtin_classes()
+    assert {"python", "numpy"} <= found.keys()
+    assert all(text.characters > 100_000 for text in found.values())
+
+
+def test_a_text_is_made_from_a_class_by_one_to_many_alone() -> None:
+    with pytest.raises(UserError, match=r"task.entity: found class.*architecture=one_to_many"):
+        compose(["task=text", "task.entity=class", "architecture.bidirectional=false"])
+    assert compose(["task=text", "task.entity=class", "architecture=one_to_many"])

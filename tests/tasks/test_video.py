@@ -12,9 +12,9 @@ import torch
 from seqline_plugins.errors import UserError
 from seqline_plugins.options import build_config
 from seqline_plugins.sources import DataSource
+from seqline_tasks.data.clips import read_clips
+from seqline_tasks.data.labels import deal_classes
 from seqline_tasks.video import Video
-from seqline_tasks.video.clips import read_clips
-from seqline_tasks.video.sources import deal_classes
 
 
 def task(**options: Any) -> Video:
@@ -39,7 +39,7 @@ def test_a_clip_is_a_folder_of_frames_or_an_array_in_its_labels_folder(tmp_path:
     np.save(tmp_path / "nod" / "b.npy", frames(4))
     np.save(tmp_path / "nod" / "c.npy", np.repeat(frames(2)[..., None], 3, -1))
     np.save(tmp_path / "nod" / "d.npy", frames(2) / 255)
-    read = read_clips(tmp_path, 2)
+    read = read_clips(tmp_path, 2, "task.coordinates")
     assert [(e["label"], len(e["frames"])) for e in read] == [
         ("nod", 4), ("nod", 2), ("nod", 2), ("wave", 3),
     ]  # fmt: skip
@@ -51,24 +51,24 @@ def test_a_clip_is_a_folder_of_frames_or_an_array_in_its_labels_folder(tmp_path:
 def test_rows_of_points_have_a_label_first(tmp_path: Path) -> None:
     path = tmp_path / "points.csv"
     path.write_text("label,x,y,x,y\nup,0,1,2,3\ndown,4,5,6,7\n", encoding="utf-8")
-    assert read_clips(path, 2)[1] == {
+    assert read_clips(path, 2, "task.coordinates")[1] == {
         "label": "down", "frames": [[4, 5], [6, 7]], "place": f"{path}, line 3",
     }  # fmt: skip
     with pytest.raises(UserError, match=r"line 2: found 4 numbers, expected 3 of each frame"):
-        read_clips(path, 3)
+        read_clips(path, 3, "task.coordinates")
     path.write_text("up,0,1\nup,0,nan\n", encoding="utf-8")
     with pytest.raises(UserError, match=r"points.csv, line 2: found nan"):
-        read_clips(path, 2)
+        read_clips(path, 2, "task.coordinates")
 
 
 def test_frames_of_different_sizes_are_named(tmp_path: Path) -> None:
     write_frames(tmp_path / "a" / "wave" / "one", frames(2))
     write_frames(tmp_path / "a" / "wave" / "two", frames(2, 5))
     with pytest.raises(UserError, match=r"two: its frames are 5 × 8, those of .*one 6 × 8"):
-        read_clips(tmp_path / "a", 2)
+        read_clips(tmp_path / "a", 2, "task.coordinates")
     write_frames(tmp_path / "b" / "wave" / "one", [*frames(1), *frames(1, 6, 9)])
     with pytest.raises(UserError, match=r"001.png: its frame is 6 × 9, that of .*000.png 6 × 8"):
-        read_clips(tmp_path / "b", 2)
+        read_clips(tmp_path / "b", 2, "task.coordinates")
 
 
 def test_pickled_objects_are_refused_and_never_loaded(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_pickled_objects_are_refused_and_never_loaded(tmp_path: Path) -> None:
         trap = np.asarray([Trap()], dtype=object)
         np.savez(path, clips=trap) if name.endswith("z") else np.save(path, trap)
         with pytest.raises(UserError, match=r"holds pickled objects.*benchmarks/convert_sketches"):
-            read_clips(tmp_path, 2)
+            read_clips(tmp_path, 2, "task.coordinates")
         path.unlink()
     assert not (tmp_path / "sprung").exists()
 
@@ -99,16 +99,16 @@ def test_arrays_that_are_no_clip_are_named(tmp_path: Path, array: Any, said: str
     (tmp_path / "wave").mkdir()
     np.save(tmp_path / "wave" / "a.npy", array)
     with pytest.raises(UserError, match=f"a.npy: .*{said}"):
-        read_clips(tmp_path, 2)
+        read_clips(tmp_path, 2, "task.coordinates")
 
 
 def test_an_empty_folder_and_a_broken_picture_are_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="found no clips"):
-        read_clips(tmp_path, 2)
+        read_clips(tmp_path, 2, "task.coordinates")
     (tmp_path / "wave" / "one").mkdir(parents=True)
     (tmp_path / "wave" / "one" / "0.png").write_bytes(b"no picture")
     with pytest.raises(UserError, match=r"0.png: cannot be read as a picture"):
-        read_clips(tmp_path, 2)
+        read_clips(tmp_path, 2, "task.coordinates")
 
 
 def test_each_class_is_dealt_by_itself_its_last_part_the_test() -> None:
@@ -119,6 +119,20 @@ def test_each_class_is_dealt_by_itself_its_last_part_the_test() -> None:
     rare = [*rows, {"label": "c", "n": 0, "place": "x.csv, line 21"}]
     with pytest.raises(UserError, match=r"x.csv, line 21: the class 'c' stands once"):
         deal_classes(rare, [0.7, 0.1, 0.2], "order", 0)
+
+
+def test_without_validation_the_last_of_each_class_is_held_out(tmp_path: Path) -> None:
+    for part, count in (("train", 10), ("test", 2)):
+        for label in ("nod", "wave"):
+            (tmp_path / part / label).mkdir(parents=True)
+            for number in range(count):
+                np.save(tmp_path / part / label / f"{number}.npy", frames(2))
+    one = task()
+    data = DataSource(source="files", train=str(tmp_path / "train"), test=str(tmp_path / "test"))
+    splits = one.source(one.config).read(data)
+    assert [e["label"] for e in splits["validation"]] == ["nod", "wave"]
+    assert [Path(e["place"]).name for e in splits["validation"]] == ["9.npy", "9.npy"]
+    assert [len(splits[name]) for name in splits] == [18, 2, 4]
 
 
 def test_frames_go_through_one_convolution_each(tmp_path: Path) -> None:

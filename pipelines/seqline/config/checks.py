@@ -84,7 +84,7 @@ def _check_metric(config: Tree, task: Any) -> None:
 def _check_attention(config: Tree, task: Any, task_options: Any, parts: tuple[Any, Any]) -> None:
     """Refuse what needs a look at the input where there is none, and what the task refuses."""
     architecture, options = parts
-    refusal = task.refusal(task_options, options, config["loss"])
+    refusal = task.refusal(task_options, options, config["loss"], architecture.kind)
     if refusal is not None:
         raise UserError(refusal)
     if architecture.is_attentive(options):

@@ -28,11 +28,13 @@ class CodeSource(CorpusSource):
     def builtin(self) -> list[Text]:
         """Return the files; the same file in two places counts once."""
         found: dict[bytes, str] = {}
-        for folder in _folders():
-            for path in sorted(folder.rglob("*.[ch]")):
-                text = path.read_text(encoding="utf-8", errors="replace").strip()
-                found.setdefault(sha256(text.encode()).digest(), f"{text}\n\n")
-        return [StringText("".join(found[digest] for digest in sorted(found)))]
+        for folder in _folders().values():
+            found = _files_in(folder) | found
+        return [_mixed(found)]
+
+    def builtin_classes(self) -> dict[str, Text]:
+        """Return the files of each package."""
+        return {name: _mixed(_files_in(folder)) for name, folder in _folders().items()}
 
     def baseline(self, splits: Mapping[str, Sequence[Example]]) -> dict[str, float]:
         """Return what counting gives, and how much of the test text itself passes for C."""
@@ -48,12 +50,26 @@ class CodeSource(CorpusSource):
         return versions
 
 
+def _files_in(folder: Path) -> dict[bytes, str]:
+    """Return the texts of a folder's files by their digests."""
+    texts = [
+        path.read_text(encoding="utf-8", errors="replace").strip()
+        for path in sorted(folder.rglob("*.[ch]"))
+    ]
+    return {sha256(text.encode()).digest(): f"{text}\n\n" for text in texts}
+
+
+def _mixed(found: Mapping[bytes, str]) -> StringText:
+    return StringText("".join(found[digest] for digest in sorted(found)))
+
+
 def _python_headers() -> Path:
     return Path(sysconfig.get_paths()["include"])
 
 
-def _folders() -> list[Path]:
-    folders = [_python_headers()] if _python_headers().is_dir() else []
+def _folders() -> dict[str, Path]:
+    """Return where the C of each distribution is."""
+    folders = {"python": _python_headers()} if _python_headers().is_dir() else {}
     for package, distribution in PACKAGES.items():
         spec = find_spec(package)
         if spec is None or spec.origin is None:
@@ -61,5 +77,5 @@ def _folders() -> list[Path]:
                 f"data=builtin reads C from the package {distribution}, which is not installed: "
                 "pip install 'seqline[samples]', or use data=files 'data.file=src/**/*.c'"
             )
-        folders.append(Path(spec.origin).parent)
+        folders[distribution] = Path(spec.origin).parent
     return folders

@@ -8,6 +8,8 @@ from seqline_plugins.options import option
 from seqline_tasks.classification.words import TOKENS
 from seqline_tasks.pos_tagging import config as of_tagger
 
+WORDS, VECTORS = "words", "vectors"
+
 
 @dataclass
 class Words(of_tagger.Words):
@@ -39,8 +41,13 @@ class Shape(of_tagger.Shape):
 
 @dataclass
 class Config:
-    """Classification of texts."""
+    """Classification of texts, or of rows of vectors."""
 
+    read: str = option(
+        WORDS,
+        "what is classified: the words of a text, or vectors in a row",
+        choices=(WORDS, VECTORS),
+    )
     words: Words = field(default_factory=Words)
     characters: Characters = field(default_factory=Characters)
     affixes: Affixes = field(default_factory=Affixes)
@@ -48,4 +55,5 @@ class Config:
     tokens: str = option(
         "words", "how a text is cut: words and signs, or at its spaces alone", choices=TOKENS
     )
-    longest: int = option(200, "words read of a text, its first ones", low=1)
+    longest: int = option(200, "words or vectors that are read, the first ones", low=1)
+    dimensions: int = option(1, "vectors: numbers of each step in CSV rows", low=1)

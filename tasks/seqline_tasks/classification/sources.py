@@ -15,7 +15,7 @@ from seqline_tasks.classification.words import cut
 from seqline_tasks.data.corpus import KEYS, CorpusSource
 from seqline_tasks.data.files import digest_of, matching_files, read_lines
 from seqline_tasks.data.hub import class_names, load_hub
-from seqline_tasks.data.labels import most_frequent_class
+from seqline_tasks.data.labels import most_frequent_class, new_classes
 from seqline_tasks.data.split import deal, hold_out
 
 TEXTS = ("text", "sentence", "question", "content")
@@ -47,12 +47,7 @@ class LabelledSource(CorpusSource):
         if shared > 0.02 * len(splits["test"]):
             share = f"{shared:,} of {len(splits['test']):,} test texts"
             found.append(f"{share} are in the training data too: the scores flatter.")
-        known = {example["label"] for example in splits["train"]}
-        new = sorted({e["label"] for e in splits["test"]} - known)
-        if new:
-            names = ", ".join(new[:10])
-            found.append(f"the test data have classes that training never had: {names}.")
-        return found
+        return found + new_classes(splits)
 
     def read_builtin(self, data: DataSource) -> dict[str, list[Example]]:
         """Return the splits of the built-in data."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from seqline_plugins.errors import UserError
 from seqline_plugins.task import Example
+from seqline_tasks.data.split import SPLITS, deal, hold_out
 from seqline_tasks.heads.softmax import UNSCORED
 
 
@@ -48,3 +50,57 @@ def most_frequent_class(train: Iterable[Example], test: Sequence[Example]) -> fl
     """Return the accuracy of always answering the most frequent class of training."""
     (usual, _), *_ = Counter(example["label"] for example in train).most_common(1)
     return sum(example["label"] == usual for example in test) / max(1, len(test))
+
+
+def deal_classes(
+    rows: Sequence[Example], split: Sequence[Any], by: str, seed: int
+) -> dict[str, list[Example]]:
+    """Deal the rows of each class by itself, so that each split has all of them.
+
+    Raises `UserError` for a class with too few rows, naming the place of the first.
+    """
+    if any(isinstance(share, int) and share > 1 for share in split):
+        raise UserError(f"data.split: found {list(split)}, expected shares: each class is dealt.")
+    dealt: dict[str, list[Example]] = {name: [] for name in SPLITS}
+    for label, own in _by_class(rows).items():
+        if len(own) < 3:
+            often = {1: "once", 2: "twice"}[len(own)]
+            raise UserError(
+                f"{own[0]['place']}: the class '{label}' stands {often}, expected it at least "
+                "three times: for training, validation and test."
+            )
+        for name, part in deal(own, split, by, seed).items():
+            dealt[name] += part
+    return dealt
+
+
+def hold_out_of_classes(
+    splits: Mapping[str, Sequence[Example]], what: str
+) -> dict[str, Sequence[Example]]:
+    """Return the three splits; the last tenth of each class is validation where there is none.
+
+    For rows that stand class by class, where the last tenth of all would be of one class. Raises
+    `UserError` where training has one `what` (a clip) of a class alone.
+    """
+    if "validation" in splits:
+        return {name: splits[name] for name in SPLITS}
+    parts = [
+        hold_out({"train": own, "test": []}, what) for own in _by_class(splits["train"]).values()
+    ]
+    held = {name: [row for part in parts for row in part[name]] for name in ("train", "validation")}
+    return {**held, "test": splits["test"]}
+
+
+def new_classes(splits: Mapping[str, Sequence[Example]]) -> list[str]:
+    """Return what a person should know of classes in the test that training never had."""
+    known = {example["label"] for example in splits["train"]}
+    new = sorted({example["label"] for example in splits["test"]} - known)
+    listed = ", ".join(new[:10])
+    return [f"the test data have classes that training never had: {listed}."] if new else []
+
+
+def _by_class(rows: Iterable[Example]) -> dict[str, list[Example]]:
+    classes: dict[str, list[Example]] = defaultdict(list)
+    for row in rows:
+        classes[row["label"]].append(row)
+    return dict(classes)

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 from seqline_plugins.options import option
 
+BEGINNING, CLASS = "beginning", "class"
+
 
 @dataclass
 class Characters:
@@ -34,6 +36,12 @@ class Config:
         "writes",
         low=1,
     )
+    entity: str = option(
+        BEGINNING,
+        "what one_to_many makes a text from: its first characters, or its class (a library, an "
+        "author: a file or folder for each)",
+        choices=(BEGINNING, CLASS),
+    )
     beginning: int = option(
         16, "first characters of a piece that one_to_many is given, at most all", low=1
     )
@@ -41,5 +49,5 @@ class Config:
 
     @property
     def first(self) -> int:
-        """The characters that one_to_many is given: no more than a piece has."""
-        return min(self.beginning, self.window)
+        """The characters that one_to_many is given: no more than a piece has; of a class one."""
+        return 1 if self.entity == CLASS else min(self.beginning, self.window)

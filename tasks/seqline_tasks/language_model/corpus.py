@@ -113,12 +113,19 @@ class TableText(Text):
 class RunningText(Sequence[Example]):
     """Characters `start` to `stop` of some texts, one after the other, as {"text": block}.
 
-    Nothing is held: going through it reads the texts again.
+    `names` are the texts' classes, where they have any. Nothing is held: going through it reads the
+    texts again.
     """
 
-    def __init__(self, texts: Sequence[Text], start: int = 0, stop: int | None = None) -> None:
+    def __init__(
+        self,
+        texts: Sequence[Text],
+        start: int = 0,
+        stop: int | None = None,
+        names: Sequence[str] = (),
+    ) -> None:
         whole = sum(text.characters for text in texts)
-        self.texts, self.start = texts, start
+        self.texts, self.start, self.names = texts, start, names
         self.stop = whole if stop is None else min(stop, whole)
 
     @property
@@ -128,13 +135,24 @@ class RunningText(Sequence[Example]):
 
     def part(self, start: int, stop: int) -> RunningText:
         """Return characters `start` to `stop` of it."""
-        return RunningText(self.texts, self.start + start, min(self.start + stop, self.stop))
+        first, last = self.start + start, min(self.start + stop, self.stop)
+        return RunningText(self.texts, first, last, self.names)
+
+    def classes(self) -> list[tuple[int, str]]:
+        """Return where each text with a class begins in it, and that class."""
+        found, before = [], 0
+        for text, name in zip(self.texts, self.names, strict=True) if self.names else ():
+            after = before + text.characters
+            if after > self.start and before < self.stop:
+                found.append((max(0, before - self.start), name))
+            before = after
+        return found
 
     def __len__(self) -> int:
         return -(-self.characters // BLOCK)
 
     def __iter__(self) -> Iterator[Example]:
-        for block in blocks_of(self._pieces(), BLOCK):
+        for block in blocks_of(self.pieces(), BLOCK):
             yield {"text": block}
 
     @overload
@@ -149,7 +167,8 @@ class RunningText(Sequence[Example]):
             raise IndexError(place)
         return next(iter(self.part(place * BLOCK, (place + 1) * BLOCK)))
 
-    def _pieces(self) -> Iterator[str]:
+    def pieces(self) -> Iterator[str]:
+        """Yield it in pieces of any length."""
         before = 0
         for text in self.texts:
             after = before + text.characters
@@ -163,6 +182,17 @@ class RunningText(Sequence[Example]):
                     if at >= self.stop:
                         return
             before = after
+
+
+class Portion(Text):
+    """A running text as one text among others."""
+
+    def __init__(self, running: RunningText) -> None:
+        self.running, self.characters = running, running.characters
+
+    def pieces(self, start: int) -> Iterator[str]:
+        """Yield it from character `start` on."""
+        yield from self.running.part(start, self.characters).pieces()
 
 
 def _is_marked(path: Path) -> bool:

@@ -1,4 +1,4 @@
-"""What the network reads: a vector for each character.
+"""What the network reads: a vector for each character, and for a text's class.
 
 Letters: B rows, T steps, R texts side by side, I numbers in a vector.
 """
@@ -22,17 +22,20 @@ class CharacterInputs(Inputs):
         super().__init__(config, encoding, kernel)
         self.output_size = self.fed_size = config.characters.size
         self.entity_size = config.first * config.characters.size
-        self.vectors = nn.Embedding(len(encoding), self.output_size)
-        nn.init.normal_(self.vectors.weight)
-        with torch.no_grad():
-            self.vectors.weight[UNKNOWN].zero_()
+        self.vectors = _vectors(len(encoding), self.output_size)
+        self.classes = None
+        if encoding.classes:
+            self.classes = _vectors(len(encoding.classes) + 1, self.entity_size)
 
     def forward(self, batch: Batch) -> tuple[Float[Tensor, "B T I"], Int[Tensor, "B"]]:
         """Return the vector of each character."""
         return self.vectors(batch["tokens"]), batch["lengths"]
 
     def entity(self, batch: Batch) -> Float[Tensor, "B I"]:
-        """Return the vectors of a piece's first characters, one after the other."""
+        """Return the vector of a piece's class, or those of its first characters in a row."""
+        if self.classes is not None:
+            of_class: Tensor = self.classes(batch["class"])
+            return of_class
         vectors: Tensor = self.vectors(batch["tokens"][:, : self.config.first])
         return vectors.flatten(1)
 
@@ -45,3 +48,12 @@ class CharacterInputs(Inputs):
         """Return the vectors of the characters that were written last."""
         vectors: Tensor = self.vectors(sample)
         return vectors
+
+
+def _vectors(count: int, size: int) -> nn.Embedding:
+    """Return vectors, that of what is unknown being zero."""
+    made = nn.Embedding(count, size)
+    nn.init.normal_(made.weight)
+    with torch.no_grad():
+        made.weight[UNKNOWN].zero_()
+    return made

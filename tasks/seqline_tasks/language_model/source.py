@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,7 +14,8 @@ from seqline_plugins.task import Example, Source
 from seqline_tasks.data.files import digest_of, matching_files
 from seqline_tasks.data.hub import describe_hub, load_hub
 from seqline_tasks.data.split import SPLITS, sizes_of
-from seqline_tasks.language_model.corpus import FileText, RunningText, TableText, Text
+from seqline_tasks.language_model.config import CLASS
+from seqline_tasks.language_model.corpus import FileText, Portion, RunningText, TableText, Text
 from seqline_tasks.language_model.ngram import trivial_models
 
 SHARES = (0.9, 0.05, 0.05)
@@ -33,12 +35,18 @@ class CorpusSource(Source):
         """Return the texts that come with the installation."""
 
     @abstractmethod
+    def builtin_classes(self) -> dict[str, Text]:
+        """Return those texts by what each is of, for `task.entity=class`."""
+
+    @abstractmethod
     def builtin_versions(self) -> dict[str, str]:
         """Return what holds them, and its version."""
 
     def read(self, data: DataSource) -> Mapping[str, Sequence[Example]]:
         """Return train, validation and test, each read only when it is gone through."""
         _refuse_disorder(data)
+        if self.config.entity == CLASS:
+            return self._of_classes(data)
         if data.source == "builtin":
             return _dealt(RunningText(self.builtin()), data)
         if data.source == "hub":
@@ -49,10 +57,34 @@ class CorpusSource(Source):
         found = {key: _texts_of(data, key) for key in keys}
         return _with_validation(found)
 
+    def _of_classes(self, data: DataSource) -> Mapping[str, RunningText]:
+        """Return the splits of texts that have a class each, every one cut in order by itself."""
+        if data.source == "hub":
+            raise UserError(
+                "task.entity=class: the classes are files or folders, expected data=files, or "
+                "data=builtin."
+            )
+        if data.source == "builtin":
+            texts = {name: [text] for name, text in self.builtin_classes().items()}
+            return _dealt_by_class(texts, data)
+        if data.file:
+            return _dealt_by_class(_texts_by_class(data, "file"), data)
+        keys = [key for key in SPLITS if getattr(data, key)]
+        found = {key: _texts_by_class(data, key) for key in keys}
+        if "validation" not in found:
+            held = {
+                name: _with_validation({"train": RunningText(texts), "test": RunningText([])})
+                for name, texts in found["train"].items()
+            }
+            for key in ("train", "validation"):
+                found[key] = {name: [Portion(parts[key])] for name, parts in held.items()}
+        return {key: _joined(found[key]) for key in SPLITS}
+
     def fingerprint(self, data: DataSource) -> dict[str, Any]:
         """Return file digests, or the packages that hold the data and their versions."""
         _refuse_disorder(data)
         rule: dict[str, Any] = {"source": data.source, "split": data.split}
+        rule["entity"] = self.config.entity
         if data.source == "builtin":
             return rule | self.builtin_versions()
         if data.source == "hub":
@@ -103,6 +135,39 @@ def _texts_of(data: DataSource, key: str) -> RunningText:
     if not found.characters:
         raise UserError(f"data.{key}={getattr(data, key)}: found no text, expected some.")
     return found
+
+
+def _texts_by_class(data: DataSource, key: str) -> dict[str, list[Text]]:
+    """Return a key's files by class: their folder where there are several, else their name."""
+    files = _files_of(data, key)
+    folders = {path.parent for path in files}
+    found: dict[str, list[Text]] = defaultdict(list)
+    for path in files:
+        name = path.parent.name if len(folders) > 1 else path.name.partition(".")[0]
+        found[name].append(FileText(path))
+    if len(found) < 2 and key in ("train", "file"):
+        raise UserError(
+            f"data.{key}={getattr(data, key)}: found one class, '{next(iter(found))}', expected a "
+            "file or a folder of files for each of several (task.entity=class)."
+        )
+    return dict(found)
+
+
+def _dealt_by_class(classes: Mapping[str, list[Text]], data: DataSource) -> dict[str, RunningText]:
+    if any(isinstance(share, int) and share > 1 for share in data.split or ()):
+        raise UserError(
+            f"data.split: found {data.split}, expected shares: the text of each class is dealt."
+        )
+    dealt = {name: _dealt(RunningText(texts), data) for name, texts in classes.items()}
+    return {
+        key: _joined({name: [Portion(parts[key])] for name, parts in dealt.items()})
+        for key in SPLITS
+    }
+
+
+def _joined(classes: Mapping[str, list[Text]]) -> RunningText:
+    pairs = [(text, name) for name, texts in classes.items() for text in texts]
+    return RunningText([text for text, _ in pairs], names=[name for _, name in pairs])
 
 
 def _dealt(text: RunningText, data: DataSource) -> dict[str, RunningText]:

@@ -6,6 +6,7 @@ Letters: B rows, T steps, N characters, W steps of a window.
 from __future__ import annotations
 
 import itertools
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -22,6 +23,28 @@ from seqline_tasks.data.ragged import Integers
 CHUNK = 1 << 20
 """Numbers in a record batch of the table, the last one excepted."""
 FILE, COLUMN = "text.arrow", "character"
+
+
+class Marks:
+    """What the parts of a text are of: where each begins, and the number of its class."""
+
+    def __init__(self, starts: Sequence[int], classes: Sequence[int]) -> None:
+        self.starts = np.asarray(starts, dtype=np.int64)
+        self.classes = np.asarray(classes, dtype=np.int64)
+
+    def at(self, places: Sequence[int]) -> torch.Tensor:
+        """Return the class of each place."""
+        found = np.searchsorted(self.starts, np.asarray(places), side="right") - 1
+        return torch.from_numpy(self.classes[found])
+
+    def spelled(self) -> str:
+        """Return it as text."""
+        return json.dumps([self.starts.tolist(), self.classes.tolist()])
+
+    @classmethod
+    def read(cls, text: bytes | None) -> Marks | None:
+        """Return what was spelled, None for nothing."""
+        return cls(*json.loads(text)) if text else None
 
 
 class Numbers(ABC):
@@ -75,6 +98,7 @@ class Stored(Numbers):
         self._file = pyarrow.ipc.open_file(pyarrow.memory_map(str(path)))
         kept = self._file.schema.metadata
         self._length, self.window = int(kept[b"characters"]), int(kept[b"window"])
+        self.classes = Marks.read(kept.get(b"classes"))
 
     def __len__(self) -> int:
         return self._length
@@ -100,11 +124,12 @@ class Stored(Numbers):
 class CharacterStream(EncodedSplit):
     """Running text: each character is told by those before it.
 
-    As rows it is windows: W characters and the one after them.
+    As rows it is windows: W characters and the one after them. `classes` say what each part of it
+    is of, where a text is made from that.
     """
 
-    def __init__(self, numbers: Numbers, window: int) -> None:
-        self.numbers, self.steps = numbers, window
+    def __init__(self, numbers: Numbers, window: int, classes: Marks | None = None) -> None:
+        self.numbers, self.steps, self.classes = numbers, window, classes
 
     @property
     def lengths(self) -> Integers:  # type: ignore[override]
@@ -128,7 +153,8 @@ class CharacterStream(EncodedSplit):
 
     def seen_by(self, kind: Kind) -> EncodedSplit:
         """Return pieces one after the other for an architecture that writes; else windows."""
-        return Pieces(self.numbers, self.steps) if kind.output == "sequence" else self
+        writes = kind.output == "sequence"
+        return Pieces(self.numbers, self.steps, self.classes) if writes else self
 
     def streams(self, count: int) -> Streams:
         """Return `count` parts of equal length; the last characters that do not fill one are cut.
@@ -145,6 +171,7 @@ class CharacterStream(EncodedSplit):
         values = iter(_of_size(self.numbers.chunks(), CHUNK))
         first = next(values, np.zeros(0, dtype=np.uint8))
         kept = {"characters": str(len(self.numbers)), "window": str(self.steps)}
+        kept |= {"classes": self.classes.spelled()} if self.classes else {}
         field = pyarrow.field(COLUMN, pyarrow.from_numpy_dtype(first.dtype))
         schema = pyarrow.schema([field], metadata=kept)
         with pyarrow.ipc.new_file(str(folder / FILE), schema) as table:
@@ -155,7 +182,7 @@ class CharacterStream(EncodedSplit):
     def load(cls, folder: Path) -> CharacterStream:
         """Open the table, memory-mapped."""
         stored = Stored(folder / FILE)
-        return cls(stored, stored.window)
+        return cls(stored, stored.window, stored.classes)
 
 
 class Cut(EncodedSplit):
@@ -172,19 +199,23 @@ class Cut(EncodedSplit):
 
 
 class Pieces(Cut):
-    """A text cut into pieces of W characters, each by itself."""
+    """A text cut into pieces of W characters, each by itself, of the class it begins in."""
 
-    def __init__(self, numbers: Numbers, steps: int) -> None:
-        self.numbers, self.steps = numbers, steps
+    def __init__(self, numbers: Numbers, steps: int, classes: Marks | None = None) -> None:
+        self.numbers, self.steps, self.classes = numbers, steps, classes
         count = max(0, len(numbers) - 1) // steps
         self.lengths = np.broadcast_to(np.int64(steps), count)  # type: ignore[assignment]
 
     def batch(self, rows: Sequence[int]) -> Batch:
-        """Return pieces: lengths (B,), tokens (B, W), what follows each, targets (B, W)."""
+        """Return pieces: lengths (B,), tokens (B, W), what follows each, targets (B, W).
+
+        Where they have classes, class (B,) too.
+        """
         places = [row * self.steps for row in rows]
         read = _stacked([self.numbers.cut(at, at + self.steps + 1) for at in places])
         lengths = torch.full((len(places),), self.steps)
-        return {"lengths": lengths, "tokens": read[:, :-1], "targets": read[:, 1:]}
+        batch = {"lengths": lengths, "tokens": read[:, :-1], "targets": read[:, 1:]}
+        return batch if self.classes is None else batch | {"class": self.classes.at(places)}
 
 
 class Streams(Cut):

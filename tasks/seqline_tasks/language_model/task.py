@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from torch import Tensor
@@ -10,7 +10,7 @@ from torch import Tensor
 from seqline_plugins.architecture import Kind
 from seqline_plugins.sources import DataSource
 from seqline_plugins.task import Batch, Example, Metric, Task
-from seqline_tasks.language_model.config import Config
+from seqline_tasks.language_model.config import CLASS, Config
 from seqline_tasks.language_model.encoding import CharacterEncoding
 from seqline_tasks.language_model.generation import TextGeneration
 from seqline_tasks.language_model.head import CharacterHead
@@ -55,9 +55,21 @@ class LanguageModel(Task):
     def render(
         self, examples: Sequence[Example], predicted: Sequence[Sequence[str]], data: DataSource
     ) -> str:
-        """Return each line with what goes on from it, up to its end."""
+        """Return each line with what goes on from it, up to its end; a class's line apart."""
         rest = ["".join(answer).partition("\n")[0] for answer in predicted]
-        return "".join(f"{one['text']}{end}\n" for one, end in zip(examples, rest, strict=True))
+        apart = ": " if self.config.entity == CLASS else ""
+        pairs = zip(examples, rest, strict=True)
+        return "".join(f"{one['text']}{apart}{end}\n" for one, end in pairs)
+
+    @staticmethod
+    def refusal(config: Any, architecture: Any, loss: Mapping[str, Any], kind: Kind) -> str | None:
+        """Refuse a class where nothing is made from one."""
+        if config.entity == CLASS and kind.input != "entity":
+            return (
+                "task.entity: found class, but the architecture reads a text; expected beginning, "
+                "or architecture=one_to_many."
+            )
+        return None
 
     def decode(self, encoding: Any, predicted: Tensor, batch: Batch) -> list[list[str]]:
         """Return the likeliest character of every step."""

@@ -73,7 +73,7 @@ class PosTagging(Task):
         return [[encoding.tags[tag] for tag in row[:length]] for row, length in rows]
 
     @staticmethod
-    def refusal(config: Any, architecture: Any, loss: Mapping[str, Any]) -> str | None:
+    def refusal(config: Any, architecture: Any, loss: Mapping[str, Any], kind: Kind) -> str | None:
         """Refuse a distribution over whole sentences where words are taken one by one."""
         if config.crf and config.online:
             return "task.crf: found true with task.online=true, where no later tag is known."

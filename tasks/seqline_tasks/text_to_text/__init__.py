@@ -65,7 +65,7 @@ class TextToText(Task):
         return [{**example, "source": one} for one in split_sentences(example["source"])]
 
     @staticmethod
-    def refusal(config: Any, architecture: Any, loss: Mapping[str, Any]) -> str | None:
+    def refusal(config: Any, architecture: Any, loss: Mapping[str, Any], kind: Kind) -> str | None:
         """Refuse copying between two vocabularies."""
         if getattr(architecture, "copy", False) and not config.subwords.joint:
             return (

@@ -5,13 +5,12 @@ No frame shows the whole digit: half of its pixels are hidden in each, others ev
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 
-from seqline_plugins.errors import UserError
 from seqline_plugins.task import Example
+from seqline_tasks.data.digits import digits
 
 FRAMES, SIDE, DIGIT = 12, 16, 8
 HIDDEN, NOISE = 0.5, 0.1
@@ -25,7 +24,7 @@ def moving_digits(train: int, others: int, seed: int) -> dict[str, list[Example]
 
     Raises `UserError` where scikit-learn is not installed.
     """
-    images, labels = _digits()
+    images, labels = digits()
     random = np.random.default_rng(seed)
     order = random.permutation(len(images))
     cuts = np.cumsum([int(share * len(images)) for share in SHARES[:2]])
@@ -35,12 +34,6 @@ def moving_digits(train: int, others: int, seed: int) -> dict[str, list[Example]
         name: [_clip(images[n], str(labels[n]), random) for n in random.choice(part, size)]
         for name, part, size in zip(SPLITS, parts, sizes, strict=True)
     }
-
-
-def version_of_digits() -> dict[str, str]:
-    """Return scikit-learn's version; raises `UserError` where it is not installed."""
-    _digits()
-    return {"scikit-learn": version("scikit-learn")}
 
 
 def _clip(image: Any, label: str, random: np.random.Generator) -> Example:
@@ -58,15 +51,3 @@ def _clip(image: Any, label: str, random: np.random.Generator) -> Example:
                 place[axis] = np.clip(place[axis], 0, SIDE - DIGIT)
     shades = (np.clip(frames, 0, 1) * 255).round().astype(int)
     return {"frames": shades.tolist(), "label": label, "place": ""}
-
-
-def _digits() -> tuple[Any, Any]:
-    try:
-        from sklearn.datasets import load_digits
-    except ImportError as error:
-        raise UserError(
-            "data=builtin moves the digits of the package scikit-learn, which is not installed: "
-            "pip install 'seqline[samples]', or use data=files data.train=CLIPS data.test=CLIPS"
-        ) from error
-    found = load_digits()
-    return found.images, found.target

@@ -1,15 +1,18 @@
-"""Reading clips: folders of frames or .npy files by label, CSV rows of labelled points.
+"""Reading clips, rows of frames or of vectors: by label from folders and arrays, CSV, archives.
 
-    CLIPS/waving/0001.npy         (T, H, W) or (T, H, W, 3)
+    CLIPS/waving/0001.npy         (T, H, W), (T, H, W, 3), or vectors (T, F)
     CLIPS/waving/0002/000.png     a frame each, in the order of their names
     points.csv                    label, x of frame 1, y of frame 1, x of frame 2, …
+    vowels.ts                     as in the archives of time series, `data/archive.py`
 
 Nothing is unpickled.
 """
 
 from __future__ import annotations
 
+import json
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,29 +20,78 @@ import numpy as np
 
 from seqline_plugins.errors import UserError
 from seqline_plugins.task import Example
+from seqline_tasks.data.archive import SUFFIX, read_archive
 from seqline_tasks.data.files import read_lines
 
 FRAMES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".pgm")
 ARRAYS = (".npy", ".npz")
 
 
-def read_clips(path: Path, coordinates: int) -> list[Example]:
+def read_clips(path: Path, numbers: int, option: str) -> list[Example]:
     """Return the examples of a folder or a file, {"frames": …, "label": …, "place": …}.
 
-    frames are lists (T, H, W) of shades 0 to 255, or (T, F) of coordinates. Raises `UserError`
-    naming the file for what is none, and for frames of different sizes.
+    frames are lists (T, H, W) of shades 0 to 255, or (T, F) of vectors; `option` is what says how
+    many numbers a step has in CSV rows. Raises `UserError` naming the file for what is none, and
+    for frames of different sizes.
     """
     if path.is_dir():
         return _of_folder(path)
-    if path.name.removesuffix(".gz").endswith((".csv", ".txt")):
-        return _of_csv(path, coordinates)
+    name = path.name.removesuffix(".gz")
+    if name.endswith(SUFFIX):
+        return read_archive(path)
+    if name.endswith((".csv", ".txt")):
+        return _of_csv(path, numbers, option)
+    alone = " A clip of its own has no label." if path.suffix in ARRAYS else ""
     raise UserError(
-        f"{path}: expected a folder with a folder of clips for each label, or a CSV of labelled "
-        f"points.{' A clip of its own has no label.' if path.suffix in ARRAYS else ''}"
+        f"{path}: expected a folder with a folder of clips for each label, a CSV of labelled "
+        f"numbers, or {SUFFIX}.{alone}"
     )
 
 
-def _of_csv(path: Path, coordinates: int) -> list[Example]:
+def clip_of_line(line: str, place: str, numbers: int) -> Example:
+    """Return the clip, without a label, that a line for `seqline predict` gives.
+
+    Numbers apart by commas, so many a step; frames as JSON; or the path of a clip. Raises
+    `UserError` naming the place.
+    """
+    if line.startswith("["):
+        try:
+            frames = np.asarray(json.loads(line), dtype=np.float64)
+        except (ValueError, TypeError) as error:
+            raise UserError(f"{place}: expected frames as JSON ({error}).") from error
+        return {"frames": frames.tolist(), "label": None, "place": place}
+    if Path(line).exists():
+        clip = read_clip(Path(line))
+        if clip is None:
+            raise UserError(f"{place}: '{line}' is no clip: a .npy or a folder of frames.")
+        return {"frames": clip.tolist(), "label": None, "place": line}
+    try:
+        values = [float(word) for word in line.replace(",", " ").split()]
+    except ValueError:
+        values = []
+    if not values or len(values) % numbers or not all(map(math.isfinite, values)):
+        raise UserError(
+            f"{place}: expected {numbers} numbers of each frame, or a clip's path: {line[:40]!r}"
+        )
+    frames = np.asarray(values).reshape(-1, numbers)
+    return {"frames": frames.tolist(), "label": None, "place": place}
+
+
+def clips_of_lines(lines: Iterable[str], place: str, numbers: int) -> list[Example]:
+    """Return the clip of each line that is not empty."""
+    given = [(n, line.strip()) for n, line in enumerate(lines, start=1) if line.strip()]
+    return [clip_of_line(line, f"{place}, line {n}", numbers) for n, line in given]
+
+
+def line_of_clip(example: Example) -> str:
+    """Return the line that gives this clip: vectors apart by commas, pictures as JSON."""
+    frames = example["frames"]
+    if np.ndim(frames) > 2:
+        return json.dumps(frames)
+    return ",".join(f"{value:.9g}" for frame in frames for value in frame)
+
+
+def _of_csv(path: Path, coordinates: int, option: str) -> list[Example]:
     examples: list[Example] = []
     for number, line in read_lines(path):
         if not line.strip():
@@ -57,7 +109,7 @@ def _of_csv(path: Path, coordinates: int) -> list[Example]:
         if not values or len(values) % coordinates:
             raise UserError(
                 f"{place}: found {len(values)} numbers, expected {coordinates} of each frame "
-                "(task.coordinates)."
+                f"({option})."
             )
         wrong = next((v for v in values if not math.isfinite(v)), None)
         if wrong is not None:
