@@ -4,9 +4,11 @@ Beside Joey NMT where its result is given (--peer-result, the JSON that its scri
 """
 
 import json
+import shutil
 import statistics
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -110,11 +112,80 @@ def bleu_in(minutes, data, home, overrides):
     return report
 
 
+class Follower(threading.Thread):
+    """Keeps of a run in `home` its last checkpoint before each of some minutes of training."""
+
+    def __init__(self, home, kept, marks):
+        super().__init__(daemon=True)
+        self.home, self.kept, self.marks = home, kept, marks
+        self.seconds, self.done = dict.fromkeys(marks, 0.0), threading.Event()
+
+    def run(self):
+        while not self.done.wait(1):
+            for path in sorted((self.home / "checkpoints").glob("*/checkpoint-*")):
+                self.look_at(path)
+
+    def look_at(self, path):
+        try:
+            trained = json.loads((path / "state.json").read_text())["progress"]["seconds"]
+            for mark in self.marks:
+                if max(self.seconds[mark], 60 * mark - 90) < trained <= 60 * mark:
+                    self.kept.mkdir(exist_ok=True)
+                    shutil.copy(path / "tensors.safetensors", self.kept / f"{mark:g}.safetensors")
+                    self.seconds[mark] = trained
+        except OSError:
+            return  # a newer one has taken its place
+
+
+def bleu_along(marks, data, home, overrides):
+    """Return BLEU at some minutes of one run, by its averaged weights then, and the run's report.
+
+    The last of the minutes are the run's own, and its figure is the report's.
+    """
+    *early, last = sorted(marks)
+    chosen = ["experiment=multi30k", *data_overrides(data), f"trainer.max_minutes={last}"]
+    chosen += ["trainer.checkpoint_minutes=0.5", *overrides]
+    follower = Follower(home, home / "marks", early)
+    follower.start()
+    report, _ = run_seqline(home, chosen)
+    follower.done.set()
+    follower.join()
+    found = {mark: bleu_of(mark, follower, chosen, report) for mark in early}
+    return {**found, last: report["metrics"]["bleu"]}, report
+
+
+def bleu_of(mark, follower, chosen, report):
+    """Return BLEU on the test set of the averaged weights that were kept at a mark."""
+    from safetensors.torch import load_file, save_file
+
+    from seqline import stages
+    from seqline.config.compose import compose
+    from seqline.home import Home
+    from seqline.reporter import SilentReporter
+    from seqline.stages.folder import StageResult
+
+    under = "average.module."
+    kept = load_file(follower.kept / f"{mark:g}.safetensors")
+    weights = {n.removeprefix(under): t for n, t in kept.items() if n.startswith(under)}
+    folder = follower.kept / f"{mark:g}"
+    folder.mkdir()
+    save_file(weights, folder / "weights.safetensors")
+    shutil.copy(Path(report["folders"]["train"], "summary.json"), folder)
+    config = compose(chosen)
+    given = (config, stages.Workspace(Home(follower.home), SilentReporter()))
+    trained = StageResult("train", folder, f"mark {mark:g}", False)
+    evaluated = stages.evaluate(*given, stages.prepare(*given), trained)
+    bleu = json.loads((evaluated.folder / "metrics.json").read_text())["metrics"]["bleu"]
+    print(f"{follower.seconds[mark] / 60:.2f} min: BLEU {bleu:.2f}", file=sys.stderr)
+    return bleu
+
+
 def main():
     parser = arguments(__doc__, "translation")
     parser.add_argument("--data", type=Path, required=True, help="the parent of translation/")
     parser.add_argument("--parts", nargs="+", default=list(PARTS), choices=PARTS)
     parser.add_argument("--minutes", type=float, nargs="+", default=list(BLEU_BARS))
+    parser.add_argument("--peer-minutes", type=float, help="a run beside the peer's own minutes")
     parser.add_argument("--updates", type=int, default=100)
     parser.add_argument("--peer-result", type=Path, help="Joey NMT's result_joeynmt.json")
     given = parser.parse_args()
@@ -141,11 +212,17 @@ def main():
                 speed = training_speed(config, Home(home / what.replace(" ", "-")), given.updates)
                 beside(f"training, {what}, tokens/s", speed, "train_src_trg_tok_s", bar)
         report = None
-        for minutes in sorted(given.minutes) if "bleu" in given.parts else ():
-            report = bleu_in(minutes, given.data, home, given.override)
-            bleu = report["metrics"]["bleu"]
-            figures.append(Figure(f"BLEU after {minutes:g} min", bleu, BLEU_BARS.get(minutes)))
-            details[f"bleu {minutes:g}"] = report["metrics"]
+        if "bleu" in given.parts:
+            found, report = bleu_along(given.minutes, given.data, home, given.override)
+            for minutes, bleu in found.items():
+                what = f"BLEU after {minutes:g} min of one run"
+                figures.append(Figure(what, bleu, BLEU_BARS.get(minutes)))
+            details["run"] = {key: report[key] for key in ("metrics", "minutes")}
+        if given.peer_minutes:
+            own = bleu_in(given.peer_minutes, given.data, home, given.override)["metrics"]["bleu"]
+            figures.append(Figure(f"BLEU after {given.peer_minutes:g} min", own))
+            above = own - peer["beam5_bleu"] if "beam5_bleu" in peer else None
+            figures.append(Figure("the same − Joey NMT's", above, 22.0))
         if "attention" in given.parts:
             none = [*given.override, "architecture.attention=none"]
             scores = [
