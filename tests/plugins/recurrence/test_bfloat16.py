@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -66,6 +70,51 @@ def test_padding_and_batch_mates_change_no_bit() -> None:
     assert_close({"x": padded["x.grad"][:, :5]}, {"x": found["x.grad"]}, 0)
     alone = in_bfloat16(stack, x[1:, :3])
     assert torch.equal(alone["output"][0], found["output"][1, :3])
+
+
+@pytest.mark.parametrize("rows", [16, 17, 33, 70])
+def test_a_row_among_many_is_as_alone(rows: int) -> None:
+    stack = stack_of({"name": "lstm"})
+    x = inputs(rows, 4, 24, dtype=torch.float32)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        together, _ = stack(x)
+        for row in (0, rows // 2, rows - 1):
+            alone, _ = stack(x[row : row + 1])
+            assert torch.equal(alone[0], together[row])
+
+
+TILES = """
+import sys, torch
+from seqline_plugins import RecurrentStack
+
+torch.manual_seed(0)
+found = []
+for B, T, I, H in ((1, 3, 1, 1), (5, 7, 33, 40), (33, 5, 70, 100)):
+    stack = RecurrentStack({"name": "lstm"}, I, H, kernel="generated")
+    x = torch.randn(B, T, I, requires_grad=True)
+    lengths = torch.randint(1, T + 1, (B,))
+    with torch.autocast("cpu", torch.bfloat16):
+        output, _ = stack(x, lengths)
+    (output * torch.randn(B, T, H)).sum().backward()
+    found += [output.detach(), x.grad, *(p.grad for p in stack.parameters() if p.grad is not None)]
+torch.save(found, sys.argv[1])
+"""
+
+
+@pytest.mark.skipif(
+    "amx_bf16" not in Path("/proc/cpuinfo").read_text(encoding="utf-8"),
+    reason="the processor has no matrix tiles (AMX)",
+)
+def test_tiles_and_vectors_agree(tmp_path: Path) -> None:
+    found = []
+    for name, refused in (("tiles", {}), ("vectors", {"SEQLINE_WITHOUT_TILES": "1"})):
+        command = [sys.executable, "-c", TILES, str(tmp_path / name)]
+        subprocess.run(command, env={**os.environ, **refused}, check=True)
+        found.append(torch.load(tmp_path / name, weights_only=True))
+    tiles, vectors = found
+    assert any(not torch.equal(*pair) for pair in zip(tiles, vectors, strict=True))
+    for one, other in zip(tiles, vectors, strict=True):
+        assert float((one - other).norm()) <= 0.01 * float(other.norm()) + 1e-6
 
 
 def test_inputs_that_autocast_left_in_bfloat16_are_taken() -> None:

@@ -29,7 +29,7 @@ static long cells_room(const Program& program, const Call& call, const Sizes& si
     long widest = std::max(call.I, program.gates * sizes.padded);
     for (long p = 0; p < program.products; p++)
         widest = std::max(widest, program.product[p].gates * sizes.padded);
-    return IN_CELL > 1 ? rows * (cells_of(widest) + 1) : 0;
+    return IN_CELL > 1 ? rows * row_of_cells(widest) : 0;
 }
 
 static long room_needed(const Program& program, const Sizes& sizes, long rows, long more) {

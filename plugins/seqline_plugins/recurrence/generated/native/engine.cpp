@@ -8,6 +8,7 @@
 // threads.h   memory and teams            weights.h    packed for the products
 // buffers.h   a thread's rows, compact    passes.h     forward and backward through time
 // sizes.h     widths                      gradients.h  of the weights, after the loop
+// products.h  matrix products             tiles.h      the same on Intel's matrix tiles
 #include <algorithm>
 #include <cstring>
 #include <new>

@@ -2,6 +2,7 @@
 #pragma once
 #include <algorithm>
 #include <cstring>
+#include <memory>
 #include <vector>
 
 #include "rows.h"
@@ -41,6 +42,104 @@ static __attribute__((noinline)) void outer_block(const Cell* __restrict left, c
     for (int i = 0; i < OUTER_ROWS; i++)
         for (int j = 0; j < 2; j++) store(to + i * width + j * VL, sum[i][j]);
 }
+
+// Units of a gate that are taken together, from their place on the tape: so many tokens, `stride` apart.
+struct Units {
+    static constexpr long most = 32;
+    const REAL* from;
+    long stride, tokens, count;
+};
+
+// What the tokens of a block give to the weights of some units, and to their biases.
+class OuterProducts {
+  public:
+#if defined(TILES)
+    static long height() { return has_tiles ? TILE_ROWS : OUTER_ROWS; }
+#else
+    static long height() { return OUTER_ROWS; }
+#endif
+    static long room(long depth) { return Units::most * row_of_cells(depth) + Units::most * PANEL + 64; }
+    OuterProducts(Cell* room, long depth)
+        : left_(room), lda_(row_of_cells(depth)), edge_((REAL*)(room + Units::most * lda_)) {}
+
+    // The units' gradients are brought into the form of a factor; returns their sums over the tokens.
+    const REAL* take(const Units& units) {
+        units_ = units;
+        std::fill(sums_, sums_ + Units::most, (REAL)0);
+#if defined(TILES)
+        if (has_tiles) {
+            take_as_rows();
+            return sums_;
+        }
+#endif
+        for (long k = 0; k < cells_of(units.tokens); k++) {  // past H the slots hold zeros
+            const REAL* here = units.from + k * IN_CELL * units.stride;
+            const bool pair = IN_CELL > 1 && k * IN_CELL + 1 < units.tokens;
+            for (int i = 0; i < OUTER_ROWS; i++) {
+                const REAL one = here[i], next = pair ? here[units.stride + i] : 0;
+                left_[k * OUTER_ROWS + i] = cell_of(one, next);
+                sums_[i] += one;
+                if (IN_CELL > 1) sums_[i] += next;
+            }
+        }
+        return sums_;
+    }
+
+    // Adds their products with a panel of what they multiplied, or sets them.
+    void put(const Cell* panel, REAL* to, long width, long valid, bool adds) {
+        if (units_.count == height() && valid == PANEL) return multiply(panel, to, width, adds);
+        for (long i = 0; i < units_.count && adds; i++)
+            std::memcpy(edge_ + i * PANEL, to + i * width, valid * sizeof(REAL));
+        multiply(panel, edge_, PANEL, adds);
+        for (long i = 0; i < units_.count; i++)
+            std::memcpy(to + i * width, edge_ + i * PANEL, valid * sizeof(REAL));
+    }
+
+  private:
+    // Has what the units after these will read brought nearer: tokens lie too far apart for the
+    // processor to foresee it.
+    static void fetch(const REAL* here, long lines) {
+        __builtin_prefetch((const char*)here + lines * 64, 0, 2);
+    }
+    void multiply(const Cell* panel, REAL* to, long width, bool adds) {
+#if defined(TILES)
+        if (has_tiles)
+            return tile_block(TILE_ROWS, left_, lda_, panel, depth_of(units_.tokens),
+                              adds ? to : nullptr, width, to, width);
+#endif
+        outer_block(left_, panel, cells_of(units_.tokens), to, width, adds);
+    }
+#if defined(TILES)
+    void take_as_rows() {
+        for (long half = 0; half < 2; half++) {
+            Vector sum{};
+            for (long start = 0; start < depth_of(units_.tokens); start += TILE) {
+                __m512i cells[TILE];
+                for (long k = 0; k < TILE; k++) {
+                    const long token = 2 * (start + k);
+                    const REAL* here = units_.from + token * units_.stride + half * TILE;
+                    fetch(here, 2);
+                    fetch(here + units_.stride, 2);
+                    const Vector one = token < units_.tokens ? load(here) : Vector{};
+                    const Vector next = token + 1 < units_.tokens ? load(here + units_.stride) : Vector{};
+                    sum += one;
+                    sum += next;
+                    cells[k] = pairs(one, next);
+                }
+                transpose(cells);
+                for (long i = 0; i < TILE; i++)
+                    _mm512_storeu_si512(left_ + (half * TILE + i) * lda_ + start, cells[i]);
+            }
+            store(sums_ + half * TILE, sum);
+        }
+    }
+#endif
+    Cell* left_;
+    long lda_;
+    REAL* edge_;
+    Units units_{};
+    REAL sums_[Units::most];
+};
 
 static void weight_gradients(const Program& program, const Call& call, const Sizes& sizes,
                              const Rows& rows) {
@@ -100,72 +199,53 @@ static void weight_gradients(const Program& program, const Call& call, const Siz
     for (const Kind& kind : kinds) across += rounded_up(kind.width, PANEL);
     long depth = 256;
     while (depth > 32 && depth * across * (long)sizeof(REAL) > 400 * 1024) depth /= 2;
-    const long blocks_each = (sizes.H + OUTER_ROWS - 1) / OUTER_ROWS;
+    const long height = OuterProducts::height();
+    const long blocks_each = (sizes.H + height - 1) / height;
     const long blocks = blocks_each * (long)gradients.size();
-    const double work = (double)rows.tokens * blocks * OUTER_ROWS * across;
+    const double work = (double)rows.tokens * blocks * height * across;
     const long parts = work < 3e5 ? 1 : std::max(1L, std::min(call.threads, blocks));
     in_parts(call, parts, [&](long part) {
         static thread_local Room room;
-        room.reserve((depth * (across + OUTER_ROWS) + OUTER_ROWS * PANEL) * sizeof(REAL) +
+        room.reserve((depth * across + OuterProducts::room(depth)) * sizeof(REAL) +
                      (kinds.size() + 3) * 192);
         room.clear();
         std::vector<Cell*> packed;
         for (const Kind& kind : kinds)
             packed.push_back(room.take<Cell>(depth * rounded_up(kind.width, PANEL)));
-        Cell* left = room.take<Cell>(depth * OUTER_ROWS);
-        REAL* edge = room.take(OUTER_ROWS * PANEL);
+        OuterProducts products(room.take<Cell>(OuterProducts::room(depth)), depth);
+#if defined(TILES)
+        const std::unique_ptr<Tiles> tiles(has_tiles ? new Tiles(TILE_ROWS) : nullptr);
+#endif
         for (long start = 0; start == 0 || start < rows.tokens; start += depth) {
             const bool adds = start || call.adds;
             const long K = std::min(depth, rows.tokens - start);
-            const long cells = cells_of(K);
             for (size_t kind = 0; kind < kinds.size(); kind++)
-                for (long k = 0; k < cells; k++) {
+                for (long k = 0; k < depth_of(K); k++) {
                     const long here = start + k * IN_CELL;
-                    const REAL* from = kinds[kind].of_token[here];
+                    const REAL* from = here < start + K ? kinds[kind].of_token[here] : nullptr;
                     const bool pair = IN_CELL > 1 && here + 1 < start + K;
                     const REAL* next = pair ? kinds[kind].of_token[here + 1] : nullptr;
                     for (long at = 0; at < kinds[kind].width; at += PANEL) {
                         Cell* to = packed[kind] + at * depth + k * PANEL;
                         const long valid = std::min(PANEL, kinds[kind].width - at);
-                        pair_rows(to, from + at, next ? next + at : nullptr, valid);
+                        pair_rows(to, from ? from + at : nullptr, next ? next + at : nullptr, valid);
                         std::fill(to + valid, to + PANEL, Cell{});
                     }
                 }
             for (long number = blocks * part / parts; number < blocks * (part + 1) / parts; number++) {
                 const Gradient& gradient = gradients[number / blocks_each];
-                const long unit = number % blocks_each * OUTER_ROWS;
-                const long units = std::min((long)OUTER_ROWS, sizes.H - unit);
+                const long unit = number % blocks_each * height;
+                const long units = std::min(height, sizes.H - unit);
                 const REAL* from = call.tape + start * sizes.stride + gradient.slot * sizes.padded + unit;
-                REAL sums[OUTER_ROWS] = {};
-                for (long k = 0; k < cells; k++) {  // past H the slots hold zeros
-                    const REAL* here = from + k * IN_CELL * sizes.stride;
-                    const bool pair = IN_CELL > 1 && k * IN_CELL + 1 < K;
-                    for (int i = 0; i < OUTER_ROWS; i++) {
-                        const REAL one = here[i], next = pair ? here[sizes.stride + i] : 0;
-                        left[k * OUTER_ROWS + i] = cell_of(one, next);
-                        sums[i] += one;
-                        if (IN_CELL > 1) sums[i] += next;
-                    }
-                }
+                const REAL* const sums = products.take({from, sizes.stride, K, units});
                 if (gradient.sum)
                     for (long i = 0; i < units; i++)
                         gradient.sum[unit + i] = sums[i] + (adds ? gradient.sum[unit + i] : 0);
                 for (const Outer& outer : gradient.against) {
                     const long width = kinds[outer.kind].width;
-                    for (long at = 0; at < width; at += PANEL) {
-                        const Cell* right = packed[outer.kind] + at * depth;
-                        REAL* to = outer.to + unit * width + at;
-                        const long valid = std::min(PANEL, width - at);
-                        if (units == OUTER_ROWS && valid == PANEL) {
-                            outer_block(left, right, cells, to, width, adds);
-                            continue;
-                        }
-                        for (long i = 0; i < units && adds; i++)
-                            std::memcpy(edge + i * PANEL, to + i * width, valid * sizeof(REAL));
-                        outer_block(left, right, cells, edge, PANEL, adds);
-                        for (long i = 0; i < units; i++)
-                            std::memcpy(to + i * width, edge + i * PANEL, valid * sizeof(REAL));
-                    }
+                    for (long at = 0; at < width; at += PANEL)
+                        products.put(packed[outer.kind] + at * depth, outer.to + unit * width + at,
+                                     width, std::min(PANEL, width - at), adds);
                 }
             }
         }

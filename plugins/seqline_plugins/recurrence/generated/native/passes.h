@@ -14,7 +14,7 @@ namespace seqline {
 static long chunk_of(const Program& program, const Sizes& sizes, long rows) {
     const long token = std::max(1L, program.gates) * sizes.padded * (long)sizeof(REAL);
     const long cached = 256 * 1024 / (std::max(1L, rows) * token);
-    return std::max({1L, cached, 4 * BLOCK / std::max(1L, rows)});
+    return std::max({1L, cached, GATHERED / std::max(1L, rows)});
 }
 
 static void forward_part(const Program& program, const Call& call, const Sizes& sizes,
@@ -22,7 +22,7 @@ static void forward_part(const Program& program, const Call& call, const Sizes& 
     if (rows.empty()) return;
     const long n = (long)rows.size();
     const long chunk = std::min(chunk_of(program, sizes, n), call.stop - call.start);
-    const long gathered = 4 * BLOCK, x_width = call.I + VL;
+    const long gathered = GATHERED, x_width = call.I + VL;
     static thread_local Room room;
     const long kept = call.tape ? 0 : n * chunk * sizes.stride;
     const long cells_size = cells_room(program, call, sizes, std::max(n, gathered));
@@ -52,7 +52,7 @@ static void forward_part(const Program& program, const Call& call, const Sizes& 
     const Pass* passes = call.tape ? program.forward : program.infer;
     for (long start = 0; active; start += chunk) {
         // the gates' feed-forward parts of the chunk, W_F x + b
-        REAL* places[4 * BLOCK];
+        REAL* places[GATHERED];
         long waiting = 0;
         const auto flush = [&] {
             if (waiting)
@@ -103,7 +103,7 @@ static void backward_part(const Program& program, const Call& call, const Sizes&
     if (rows.empty()) return;
     const long n = (long)rows.size();
     static thread_local Room room;
-    const long cells_size = cells_room(program, call, sizes, std::max(n, 4L * BLOCK));
+    const long cells_size = cells_room(program, call, sizes, std::max(n, GATHERED));
     room.reserve(room_needed(program, sizes, n, 2 * sizes.padded + cells_size));
     room.clear();
     Cell* const cells = room.take<Cell>(cells_size);
@@ -172,7 +172,7 @@ static void backward_part(const Program& program, const Call& call, const Sizes&
         std::memcpy(own_grad + o * sizes.padded, buffers.own_grad[o], sizes.padded * sizeof(REAL));
 
     if (!call.x_grad || !program.gates) return;
-    REAL* places[4 * BLOCK];
+    REAL* places[GATHERED];
     const REAL* first_token = nullptr;
     long waiting = 0;
     const auto flush = [&] {
@@ -187,7 +187,7 @@ static void backward_part(const Program& program, const Call& call, const Sizes&
                 first_token = call.tape + (row.token + t) * sizes.stride +
                               program.fed_grad_slot * sizes.padded;
             places[waiting++] = call.x_grad + step_of(call, row, t) * call.I;
-            if (waiting == 4 * BLOCK) flush();
+            if (waiting == GATHERED) flush();
         }
     flush();
 }

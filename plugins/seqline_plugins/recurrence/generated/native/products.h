@@ -6,6 +6,10 @@
 // With HALF, the factors are rounded to bfloat16 and summed up in float: two steps of K share a *cell*
 // of 32 bits, the first in its lower half. Otherwise a cell is one number.
 #pragma once
+#include <algorithm>
+#include <cstring>
+
+#include "tiles.h"
 #include "vectors.h"
 #if defined(HALF) && defined(__AVX512BF16__)
 #include <immintrin.h>
@@ -22,6 +26,11 @@ constexpr int BLOCK = 12;
 constexpr int BLOCK = 6;
 #endif
 constexpr long DEPTH = 1024;  // cells of K at once
+#if defined(TILES)
+constexpr long GATHERED = 2 * TILE_ROWS;  // rows that are brought together for a product
+#else
+constexpr long GATHERED = 4 * BLOCK;
+#endif
 
 #if defined(HALF)
 using Cell = uint32_t;
@@ -81,6 +90,17 @@ INLINE void pair_rows(Cell* to, const REAL* first, [[maybe_unused]] const REAL* 
 INLINE long cells_of(long count) { return (count + IN_CELL - 1) / IN_CELL; }
 
 INLINE long rounded_up(long n, long unit) { return (n + unit - 1) / unit * unit; }
+
+// Cells along K of packed factors: on tiles a whole number of them, zeros past K.
+INLINE long depth_of(long K) {
+#if defined(TILES)
+    return rounded_up(cells_of(K), TILE);
+#else
+    return cells_of(K);
+#endif
+}
+// Cells of a row of A that is brought into that form.
+INLINE long row_of_cells(long K) { return depth_of(K) + (IN_CELL > 1 ? 16 : 0); }
 
 enum class Start { zero, add, bias };  // what C begins with
 
@@ -154,7 +174,7 @@ template <int Panels> static Block block_of(long rows) {
 struct Packed {
     const Cell* cells;
     long K, N;
-    long depth() const { return cells_of(K); }
+    long depth() const { return depth_of(K); }
     long panels() const { return (N + PANEL - 1) / PANEL; }
 };
 
@@ -204,13 +224,56 @@ static inline void multiply_cells(long M, const Cell* a, long lda, Packed b, REA
     }
 }
 
-// The same with A in numbers; `room` takes its cells, M × (K / 2 + 1) of them, where that is needed.
+#if defined(TILES)
+// The same on tiles.
+static inline void multiply_tiles(long M, const Cell* a, long lda, Packed b, REAL* const* c, bool wide,
+                                  Start start, const REAL* bias, bool downward) {
+    const long panels = b.panels(), depth = b.depth();
+    for (long row = 0; row < M; row += TILE_ROWS) {
+        const long rows = std::min(TILE_ROWS, M - row);
+        const Tiles tiles(rows);
+        REAL* const* const to = c + row;
+        const long stride = rows > 1 ? to[1] - to[0] : PANEL;
+        bool even = stride > 0;  // C's rows are equally far apart
+        for (long i = 2; i < rows && even; i++) even = to[i] - to[i - 1] == stride;
+        for (long turn = 0; turn < panels; turn++) {
+            const long panel = downward ? panels - 1 - turn : turn, column = panel * PANEL;
+            const long valid = std::min(PANEL, b.N - column);
+            const Cell* const left = a + row * lda;
+            const Cell* const right = b.cells + panel * PANEL * depth;
+            if (even && (wide || valid == PANEL)) {
+                const REAL* const from = start == Start::zero  ? nullptr
+                                         : start == Start::add ? to[0] + column
+                                                               : bias + column;
+                tile_block(rows, left, lda, right, depth, from, start == Start::add ? stride : 0,
+                           to[0] + column, stride);
+                continue;
+            }
+            const long count = wide ? PANEL : valid;
+            alignas(64) REAL sums[TILE_ROWS][PANEL] = {};
+            for (long i = 0; i < rows && start != Start::zero; i++)
+                std::memcpy(sums[i], (start == Start::add ? to[i] : bias) + column, count * sizeof(REAL));
+            tile_block(rows, left, lda, right, depth, start == Start::zero ? nullptr : sums[0], PANEL,
+                       sums[0], PANEL);
+            for (long i = 0; i < rows; i++) std::memcpy(to[i] + column, sums[i], count * sizeof(REAL));
+        }
+    }
+}
+#endif
+
+// The same with A in numbers; `room` takes its cells, M × `row_of_cells`, where that is needed.
 static inline void multiply(long M, const REAL* a, long lda, Packed b, REAL* const* c, bool wide,
                             Start start, [[maybe_unused]] Cell* room, const REAL* bias = nullptr,
                             bool downward = false) {
 #if defined(HALF)
-    const long width = b.depth() + 1;
-    for (long i = 0; i < M; i++) into_cells(a + i * lda, room + i * width, b.K);
+    const long width = row_of_cells(b.K);
+    for (long i = 0; i < M; i++) {
+        into_cells(a + i * lda, room + i * width, b.K);
+        std::fill(room + i * width + cells_of(b.K), room + i * width + b.depth(), Cell{});
+    }
+#if defined(TILES)
+    if (has_tiles) return multiply_tiles(M, room, width, b, c, wide, start, bias, downward);
+#endif
     multiply_cells(M, room, width, b, c, wide, start, bias, downward);
 #else
     multiply_cells(M, a, lda, b, c, wide, start, bias, downward);

@@ -12,7 +12,7 @@ namespace seqline {
 // Weights of `gates` gates, (gates × H, wide), as B of x W^T: K = wide, N = gates × padded.
 static void pack_forward(Cell* to, const REAL* W, long gates, long H, long padded, long wide,
                          long part, long parts) {
-    const long N = gates * padded, panels = (N + PANEL - 1) / PANEL, depth = cells_of(wide);
+    const long N = gates * padded, panels = (N + PANEL - 1) / PANEL, depth = depth_of(wide);
     for (long panel = panels * part / parts; panel < panels * (part + 1) / parts; panel++) {
         const REAL* columns[PANEL];
         for (long j = 0; j < PANEL; j++) {
@@ -23,7 +23,8 @@ static void pack_forward(Cell* to, const REAL* W, long gates, long H, long padde
         for (long start = 0; start < depth; start += 16)
             for (long j = 0; j < PANEL; j++)
                 for (long k = start; k < std::min(start + 16, depth); k++) {
-                    const REAL* from = columns[j] ? columns[j] + k * IN_CELL : nullptr;
+                    const bool inside = columns[j] && k * IN_CELL < wide;
+                    const REAL* from = inside ? columns[j] + k * IN_CELL : nullptr;
                     const bool pair = IN_CELL > 1 && k * IN_CELL + 1 < wide;
                     at[k * PANEL + j] = from ? cell_of(from[0], pair ? from[1] : 0) : Cell{};
                 }
@@ -32,10 +33,10 @@ static void pack_forward(Cell* to, const REAL* W, long gates, long H, long padde
 // The same as B of g W: K = gates × padded, N = wide.
 static void pack_backward(Cell* to, const REAL* W, long gates, long H, long padded, long wide,
                           long part, long parts) {
-    const long depth = cells_of(gates * padded), panels = (wide + PANEL - 1) / PANEL;
+    const long depth = depth_of(gates * padded), panels = (wide + PANEL - 1) / PANEL;
     const auto row_of = [&](long k) -> const REAL* {
         const long gate = k / padded, unit = k % padded;
-        return unit < H ? W + (gate * H + unit) * wide : nullptr;
+        return gate < gates && unit < H ? W + (gate * H + unit) * wide : nullptr;
     };
     for (long panel = panels * part / parts; panel < panels * (part + 1) / parts; panel++) {
         const long column = panel * PANEL, valid = std::min(PANEL, wide - column);
@@ -48,7 +49,7 @@ static void pack_backward(Cell* to, const REAL* W, long gates, long H, long padd
         }
     }
 }
-static long packed_size(long K, long N) { return cells_of(K) * rounded_up(N, PANEL); }
+static long packed_size(long K, long N) { return depth_of(K) * rounded_up(N, PANEL); }
 
 struct Weights {  // packed for one direction of the computation
     Packed fed{};
