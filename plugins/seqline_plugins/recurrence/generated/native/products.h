@@ -25,12 +25,9 @@ constexpr int BLOCK = 12;
 #else
 constexpr int BLOCK = 6;
 #endif
-constexpr long DEPTH = 1024;  // cells of K at once
-#if defined(TILES)
-constexpr long GATHERED = 2 * TILE_ROWS;  // rows that are brought together for a product
-#else
-constexpr long GATHERED = 4 * BLOCK;
-#endif
+constexpr long DEPTH = 1024;   // cells of K at once
+constexpr long AHEAD = 32;     // of them that are brought nearer before they are needed
+constexpr long GATHERED = 64;  // rows that are brought together for a product
 
 #if defined(HALF)
 using Cell = uint32_t;
@@ -125,6 +122,10 @@ static __attribute__((noinline)) void block(const Cell* __restrict a, long lda,
     }
     for (long k = 0; k < K; k++) {
         Cells right[2 * Panels];
+        if (Panels == 1) {  // with few rows each load waits for memory anyway
+            __builtin_prefetch(b + (k + AHEAD) * PANEL, 0, 3);
+            __builtin_prefetch(b + (k + AHEAD) * PANEL + VL, 0, 3);
+        }
 #pragma GCC unroll 8
         for (int j = 0; j < 2 * Panels; j++)
             right[j] = *(const Cells*)(b + (j / 2) * next + k * PANEL + (j % 2) * VL);
