@@ -33,7 +33,8 @@ using namespace seqline;
 """
 
 FUNCTION = """
-extern "C" void {name}_{number}(const Step* s) {{
+extern "C" void {name}_{number}(const Step* given) {{
+    const Step step = *given, *const s = &step;  // a copy: no store can change it
     for (long r = 0; r < s->rows; r++) {{
         [[maybe_unused]] REAL* const slots = s->tape[r];
 {passes}    }}
@@ -47,6 +48,10 @@ PASS = """        {{
             if (j < s->hidden) units(j, s->hidden - j);
 {after}        }}
 """
+
+
+PLACE = re.compile(r"((?:ROW|GATE|AT|KEPT)\((?:[^()]|\([^()]*\))*\)|s->\w+(?:\[\w+\])+) \+ j")
+"""Where a vector stands, as the lines of a pass name it."""
 
 
 @dataclass
@@ -186,7 +191,7 @@ class _Passes:
                     self._value(node, number, lines, names, taken)
                     place = f"AT(slots, {self.plan.slots})[{keep[id(node)]}]"
                     lines.after.append(f"{place} = ({names[id(node)]})[0];")
-        return self._render(lines)
+        return self._render(lines, taken)
 
     def _value(
         self, node: Node, number: int, lines: _Lines, names: dict[int, str], taken: set[str]
@@ -242,11 +247,20 @@ class _Passes:
         names[id(node)] = _free(self.names.get(node, "n"), taken)
         lines.row.append(f"const Vector {names[id(node)]} = {expression};")
 
-    def _render(self, lines: _Lines) -> str:
-        row = "".join(f"            {line}\n" for line in lines.row)
-        units = "".join(
-            f"                {line}\n" for line in [*lines.loads, *lines.work, *lines.stores]
+    def _render(self, lines: _Lines, taken: set[str]) -> str:
+        places: dict[str, str] = {}  # where vectors stand in this row, worked out once
+
+        def named(found: re.Match[str]) -> str:
+            if found[1] not in places:
+                places[found[1]] = _free(_name_of_place(found[1]), taken)
+            return f"{places[found[1]]} + j"
+
+        loads, stores = (
+            [PLACE.sub(named, line) for line in of] for of in (lines.loads, lines.stores)
         )
+        worked_out = [f"auto* const {name} = {place};" for place, name in places.items()]
+        row = "".join(f"            {line}\n" for line in [*worked_out, *lines.row])
+        units = "".join(f"                {line}\n" for line in [*loads, *lines.work, *stores])
         after = "".join(f"            {line}\n" for line in lines.after)
         return PASS.format(row=row, units=units, after=after)
 
@@ -412,6 +426,18 @@ sum slots v n kept saved
 _WRITTEN = " ".join([KEYWORDS, HEADER, FUNCTION, PASS, *POINTWISE.values()])
 RESERVED = frozenset(re.findall(r"[a-z_]\w*", _WRITTEN))
 """Words that mean something in the source: a value of such a name gets a number."""
+
+
+def _name_of_place(place: str) -> str:
+    """Return "at_tape_3" for AT(slots, 3), "at_before_0" for ROW(s->before[0])."""
+    words = re.findall(r"[A-Za-z_]\w*|\d+", place.replace("slots", "tape"))
+    if words[0] == "GATE":
+        del words[-2]  # of how many gates it is
+    if "KEPT" in words:
+        words[words.index("KEPT")] = "scratch"
+    return "_".join(
+        ["at", *(word for word in words if word not in ("ROW", "GATE", "AT", "s", "r"))]
+    )
 
 
 def _free(wish: str, taken: set[str]) -> str:

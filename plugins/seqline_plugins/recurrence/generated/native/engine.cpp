@@ -46,7 +46,7 @@ static void run_forward(const Program& program, const Call& call) {
     }
     in_parts(call, (long)rows.parts.size(), [&](long part) {
         forward_part(program, call, sizes, weights, rows.parts[part], bias);
-    });
+    }, rows.threads);
     clear_padding(call, call.output, sizes.H);
 }
 
@@ -62,7 +62,7 @@ static void run_backward(const Program& program, const Call& call) {
     in_parts(call, parts, [&](long part) {
         backward_part(program, call, sizes, weights, rows.parts[part],
                       own.data() + part * program.owns * sizes.padded);
-    });
+    }, rows.threads);
     for (long o = 0; o < program.owns; o++)
         if (call.own_grad[o])
             for (long u = 0; u < sizes.H; u++) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "products.h"
 #include "program.h"
 
 namespace seqline {
@@ -15,12 +16,19 @@ struct Rows {
         long token;     // its first token on the tape
     };
     std::vector<std::vector<Row>> parts;
+    long threads;  // that take them, one part after the other
     long tokens = 0;
+    // Rows of a part where no step waits for a product of all rows: many steps of each, side by side
+    // in memory, are made before they are used. Short rows are taken together, as many tokens as
+    // products like.
+    static constexpr long FEW = 8;
 
     explicit Rows(const Call& call, const Program& program) {
         const double work = (double)call.B * (call.stop - call.start) * call.H * (call.I + call.H) * program.gates;
-        const long most = work < 3e5 ? 1 : std::min(call.threads, call.B);
-        parts.resize(std::max(1L, most));
+        threads = std::max(1L, work < 3e5 ? 1 : std::min(call.threads, call.B));
+        const long few = program.products ? 0 : std::max(FEW, GATHERED / std::max(1L, call.stop - call.start));
+        const long each = few ? std::min(few, (call.B + threads - 1) / threads) : 0;
+        parts.resize(each ? (call.B + each - 1) / each : threads);
         std::vector<long> order(call.B);
         for (long b = 0; b < call.B; b++) order[b] = b;
         if (call.lengths)
@@ -30,8 +38,9 @@ struct Rows {
         const long many = (long)parts.size();
         for (long place = 0; place < call.B; place++) {
             const long round = place / many, turn = place % many;
-            const long part = call.lengths ? (round % 2 ? many - 1 - turn : turn)
-                                           : place * many / call.B;
+            const long part = each           ? place / each
+                              : call.lengths ? (round % 2 ? many - 1 - turn : turn)
+                                             : place * many / call.B;
             const long b = order[place];
             const long whole = call.lengths ? call.lengths[b] : call.T;
             const long length = std::max(0L, std::min(whole, call.stop) - call.start);

@@ -1,5 +1,6 @@
 // Memory of a thread that is kept for the next call, and work in parts on a team of threads.
 #pragma once
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <new>
@@ -75,13 +76,16 @@ template <class Work> struct Job {
         }
     }
 };
-template <class Work> void in_parts(const Call& call, long parts, const Work& work) {
+template <class Work> void in_parts(const Call& call, long parts, const Work& work, long threads) {
     Job<Work> job{work, parts};
-    if (parts > 1 && call.parallel)
-        call.parallel(Job<Work>::run, &job, (unsigned)parts, 0);
+    if (threads > 1 && parts > 1 && call.parallel)
+        call.parallel(Job<Work>::run, &job, (unsigned)std::min(parts, threads), 0);
     else
         Job<Work>::run(&job);
     if (job.failed) throw std::bad_alloc();
+}
+template <class Work> void in_parts(const Call& call, long parts, const Work& work) {
+    in_parts(call, parts, work, parts);
 }
 
 }  // namespace seqline
