@@ -10,6 +10,8 @@ import sys
 import tempfile
 import threading
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 from measure import Figure, arguments, conclude, machine_state, run_seqline
@@ -209,7 +211,11 @@ def main():
             }
             for what, (chosen, bar) in models.items():
                 config = compose([*chosen, *given.override])
-                speed = training_speed(config, Home(home / what.replace(" ", "-")), given.updates)
+                place = Home(home / what.replace(" ", "-"))
+                with ProcessPoolExecutor(
+                    1, mp_context=get_context("spawn")
+                ) as own:  # a precision each
+                    speed = own.submit(training_speed, config, place, given.updates).result()
                 beside(f"training, {what}, tokens/s", speed, "train_src_trg_tok_s", bar)
         report = None
         if "bleu" in given.parts:
