@@ -96,11 +96,6 @@ class OuterProducts {
     }
 
   private:
-    // Has what the units after these will read brought nearer: tokens lie too far apart for the
-    // processor to foresee it.
-    static void fetch(const REAL* here, long lines) {
-        __builtin_prefetch((const char*)here + lines * 64, 0, 2);
-    }
     void multiply(const Cell* panel, REAL* to, long width, bool adds) {
 #if defined(TILES)
         if (has_tiles)
@@ -118,8 +113,6 @@ class OuterProducts {
                 for (long k = 0; k < TILE; k++) {
                     const long token = 2 * (start + k);
                     const REAL* here = units_.from + token * units_.stride + half * TILE;
-                    fetch(here, 2);
-                    fetch(here + units_.stride, 2);
                     const Vector one = token < units_.tokens ? load(here) : Vector{};
                     const Vector next = token + 1 < units_.tokens ? load(here + units_.stride) : Vector{};
                     sum += one;
