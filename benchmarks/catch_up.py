@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from measure import Figure, arguments, clean_environment, conclude, machine_state, seqline
-from schedule_soak import call, kill, stamp
+from schedule_soak import call, kill, processes_with, stamp
 from soak_scenarios import SMALL, write_data
 
 POLICIES = ("all", "last", "none")
@@ -45,7 +45,7 @@ def runs_of(home, since, until):
         return list(
             store.execute(
                 "select deployment.name, flow_run.state_name, flow_run.state_type, "
-                "flow_run.expected_start_time from flow_run join deployment "
+                "flow_run.expected_start_time, flow_run.start_time from flow_run join deployment "
                 "on flow_run.deployment_id = deployment.id where flow_run.auto_scheduled "
                 "and flow_run.expected_start_time between ? and ? order by 4",
                 (f"{since:%Y-%m-%d %H:%M:%S}", f"{until:%Y-%m-%d %H:%M:%S}"),
@@ -66,14 +66,18 @@ def main():
         with (folder / "serve.txt").open("w") as log:
             serving = serve(home, log)
             call(home, "run", "--json", *overrides)  # the databases and the stages are made
-            for policy in POLICIES:
+            for seed, policy in enumerate(POLICIES):  # a seed each: twins of one minute are refused
                 rule = ["--overlap", "queue", "--catch-up", policy, "--name", policy]
-                call(home, "schedule", "--cron", "* * * * *", *rule, *overrides)
+                own = [*overrides, f"trainer.seed={seed}"]
+                call(home, "schedule", "--cron", "* * * * *", *rule, *own)
             time.sleep(60 - time.time() % 60 + 30)  # the server has made runs in advance
             serving.kill()
-            kill(["worker", "start"], home)
-            kill(["prefect"], home)
+            kill([], home)  # the worker, the server, and what guards them
             serving.wait()
+            time.sleep(2)
+            left = processes_with([], home)
+            if left:
+                sys.exit(f"still there after the kill: {left}")
             away = datetime.now(UTC)
             time.sleep(given.minutes * 60)
             serving, back = serve(home, log), datetime.now(UTC)
@@ -108,7 +112,7 @@ def main():
         Figure("none: missed runs that are said to be skipped",
                float(told["none"]), float(len(late["none"]))),
     ]  # fmt: skip
-    details = {"runs": [list(map(str, one)) for one in runs]}
+    details = {"runs": [list(map(str, one)) for one in runs], "away": str(away), "back": str(back)}
     what = f"Schedules of every minute after {given.minutes:g} minutes away"
     conclude(what, rows, details, given.out, before)
 

@@ -87,7 +87,9 @@ def test_a_cell_is_shown_from_its_options_to_its_code(capsys) -> None:
         "  d x.forget = d f * (f * (1 - f))",
         "  kept         o, f, i, g, c\n  made again   tanh(c)",
         "  bytes        2,560 a token in float32 at H = 128",
-        'extern "C" void forward_0(const Step* s) {',
+        'extern "C" void forward_0(const Step* given) {',
+        "auto* const at_before_1 = ROW(s->before[1]);",
+        "const Vector state_c = load(at_before_1 + j);",
         "const Vector f = sigmoid(v",
         "const Vector d_f = d_c",
     ]
