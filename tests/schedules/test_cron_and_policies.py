@@ -61,7 +61,9 @@ def test_an_unknown_time_zone_is_named_with_the_nearest() -> None:
 class Server:
     """What of Prefect's client the policy asks: other runs that are due, and a run's states."""
 
-    def __init__(self, due: list[datetime], states: list[str], cancelled: bool) -> None:
+    def __init__(
+        self, due: list[datetime], states: list[tuple[str, datetime]], cancelled: bool
+    ) -> None:
         self._due, self._states, self._cancelled = due, states, cancelled
 
     def read_flow_runs(self, flow_run_filter: Any) -> list[Any]:
@@ -69,7 +71,7 @@ class Server:
         return [SimpleNamespace(expected_start_time=one, state=state) for one in self._due]
 
     def read_flow_run_states(self, flow_run_id: str) -> list[Any]:
-        return [SimpleNamespace(name=name) for name in self._states]
+        return [SimpleNamespace(name=name, timestamp=when) for name, when in self._states]
 
 
 def asked(
@@ -78,7 +80,7 @@ def asked(
     due: list[datetime],
     *,
     auto: bool = True,
-    queued: bool = False,
+    queued: float | None = None,
     cancelled: bool = False,
 ) -> str | None:
     run = SimpleNamespace(
@@ -88,7 +90,9 @@ def asked(
         auto_scheduled=auto,
         expected_start_time=NOW - timedelta(seconds=late),
     )
-    states = ["Scheduled", QUEUED] if queued else ["Scheduled"]
+    states = [("Scheduled", run.expected_start_time - timedelta(hours=1))]
+    if queued is not None:
+        states.append((QUEUED, run.expected_start_time + timedelta(seconds=queued)))
     return missed(run, Server(due, states, cancelled), NOW)
 
 
@@ -103,8 +107,14 @@ def test_of_runs_that_were_missed_the_policy_says_which_are_run() -> None:
 
 def test_a_run_that_is_in_time_waited_its_turn_or_was_asked_for_is_not_missed() -> None:
     assert asked("none", GRACE - 1, []) is None
-    assert asked("none", GRACE + 600, [], queued=True) is None
+    assert asked("none", GRACE + 600, [], queued=1) is None
     assert asked("none", GRACE + 600, [], auto=False) is None
+
+
+def test_one_that_was_missed_is_so_though_it_waits_for_another_that_was() -> None:
+    assert asked("none", GRACE + 600, [], queued=GRACE + 590) is not None
+    assert asked("last", GRACE + 600, [NOW], queued=GRACE + 590) is not None
+    assert asked("all", GRACE + 600, [NOW], queued=GRACE + 590) is None
 
 
 def test_policies_are_read_from_tags() -> None:

@@ -7,7 +7,7 @@ for any worker that serves the pool.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 OVERLAP = {
@@ -48,7 +48,7 @@ def missed(flow_run: Any, client: Any, now: datetime | None = None) -> str | Non
         return None
     now = now or datetime.now(UTC)
     late = (now - due).total_seconds()
-    if late <= GRACE or any(state.name == QUEUED for state in _states(flow_run, client)):
+    if late <= GRACE or _queued_in_time(flow_run, client):
         return None
     said = f"due at {due:%Y-%m-%d %H:%M} UTC, missed by {late / 60:.0f} min (catch-up={rule})"
     if rule == "none":
@@ -56,8 +56,14 @@ def missed(flow_run: Any, client: Any, now: datetime | None = None) -> str | Non
     return f"{said}; a newer one is due too" if _newer(flow_run, client, now) else None
 
 
-def _states(flow_run: Any, client: Any) -> list[Any]:
-    return list(client.read_flow_run_states(flow_run.id))
+def _queued_in_time(flow_run: Any, client: Any) -> bool:
+    """Say whether it was there when it was due and waited for another's end.
+
+    Those that were missed are taken up together, and all but the first of them wait too.
+    """
+    latest = flow_run.expected_start_time + timedelta(seconds=GRACE)
+    states = client.read_flow_run_states(flow_run.id)
+    return any(state.name == QUEUED and state.timestamp <= latest for state in states)
 
 
 def _newer(flow_run: Any, client: Any, now: datetime) -> bool:
