@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import signal
 import sqlite3
-import subprocess
 import sys
 import tempfile
 import time
@@ -16,27 +15,14 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
-from measure import Figure, arguments, clean_environment, conclude, machine_state, seqline
-from schedule_soak import call, kill, processes_with, stamp
+from measure import Figure, arguments, conclude, machine_state
+from schedule_soak import call, kill, processes_with, serve, stamp
 from soak_scenarios import SMALL, write_data
 
 POLICIES = ("all", "last", "none")
 GRACE = 120
 """Seconds after which a run that has not begun counts as missed, see docs/many-runs.md."""
 ENDED = ("COMPLETED", "CANCELLED", "FAILED", "CRASHED")
-
-
-def serve(home, log):
-    """Start `seqline serve`; return it once it says where it is."""
-    (home / "serve.json").unlink(missing_ok=True)
-    serving = subprocess.Popen(
-        [seqline(), "serve"], env=clean_environment(home), stdout=log, stderr=log
-    )
-    while not (home / "serve.json").exists():
-        if serving.poll() is not None:
-            sys.exit(Path(log.name).read_text())
-        time.sleep(0.5)
-    return serving
 
 
 def runs_of(home, since, until):

@@ -52,6 +52,19 @@ def call(home, *words):
     return done.stdout
 
 
+def serve(home, log):
+    """Start `seqline serve`; return it once it says where it is."""
+    (home / "serve.json").unlink(missing_ok=True)
+    serving = subprocess.Popen(
+        [seqline(), "serve"], env=clean_environment(home), stdout=log, stderr=log
+    )
+    while not (home / "serve.json").exists():
+        if serving.poll() is not None:
+            sys.exit(Path(log.name).read_text())
+        time.sleep(0.5)
+    return serving
+
+
 def stamp(text):
     return datetime.fromisoformat(str(text)).replace(tzinfo=UTC)
 
@@ -66,14 +79,7 @@ def main():
         home = folder / "home"
         home.mkdir()
         overrides = [*write_data(folder), *SMALL, "trainer.max_epochs=2", *given.override]
-        log = (folder / "serve.txt").open("w")
-        serving = subprocess.Popen(
-            [seqline(), "serve"], env=clean_environment(home), stdout=log, stderr=log
-        )
-        while not (home / "serve.json").exists():
-            if serving.poll() is not None:
-                sys.exit((folder / "serve.txt").read_text())
-            time.sleep(0.5)
+        serving = serve(home, (folder / "serve.txt").open("w"))
         call(home, "run", "--json", *overrides)  # the databases and the stages are made
         catch_up = ["--overlap", "queue", "--catch-up", "all", "--name", "soak"]
         call(home, "schedule", "--cron", "* * * * *", *catch_up, *overrides)

@@ -212,9 +212,8 @@ def main():
             for what, (chosen, bar) in models.items():
                 config = compose([*chosen, *given.override])
                 place = Home(home / what.replace(" ", "-"))
-                with ProcessPoolExecutor(
-                    1, mp_context=get_context("spawn")
-                ) as own:  # a precision each
+                spawn = get_context("spawn")  # a process has one precision for good
+                with ProcessPoolExecutor(1, mp_context=spawn) as own:
                     speed = own.submit(training_speed, config, place, given.updates).result()
                 beside(f"training, {what}, tokens/s", speed, "train_src_trg_tok_s", bar)
         report = None

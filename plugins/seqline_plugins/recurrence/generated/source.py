@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from seqline_plugins.recurrence.generated.graph import POINTWISE, Node, in_order
-from seqline_plugins.recurrence.generated.naming import free_name
+from seqline_plugins.recurrence.generated.naming import PLACE, free_name, name_of_place
 from seqline_plugins.recurrence.generated.plan import Plan
 
 HEADER = """// Generated from the equations of a cell; the names are the cell's own.
@@ -48,10 +48,6 @@ PASS = """        {{
             if (j < s->hidden) units(j, s->hidden - j);
 {after}        }}
 """
-
-
-PLACE = re.compile(r"((?:ROW|GATE|AT|KEPT)\((?:[^()]|\([^()]*\))*\)|s->\w+(?:\[\w+\])+) \+ j")
-"""Where a vector stands, as the lines of a pass name it."""
 
 
 @dataclass
@@ -252,7 +248,7 @@ class _Passes:
 
         def named(found: re.Match[str]) -> str:
             if found[1] not in places:
-                places[found[1]] = _free(_name_of_place(found[1]), taken)
+                places[found[1]] = _free(name_of_place(found[1]), taken)
             return f"{places[found[1]]} + j"
 
         loads, stores = (
@@ -426,18 +422,6 @@ sum slots v n kept saved
 _WRITTEN = " ".join([KEYWORDS, HEADER, FUNCTION, PASS, *POINTWISE.values()])
 RESERVED = frozenset(re.findall(r"[a-z_]\w*", _WRITTEN))
 """Words that mean something in the source: a value of such a name gets a number."""
-
-
-def _name_of_place(place: str) -> str:
-    """Return "at_tape_3" for AT(slots, 3), "at_before_0" for ROW(s->before[0])."""
-    words = re.findall(r"[A-Za-z_]\w*|\d+", place.replace("slots", "tape"))
-    if words[0] == "GATE":
-        del words[-2]  # of how many gates it is
-    if "KEPT" in words:
-        words[words.index("KEPT")] = "scratch"
-    return "_".join(
-        ["at", *(word for word in words if word not in ("ROW", "GATE", "AT", "s", "r"))]
-    )
 
 
 def _free(wish: str, taken: set[str]) -> str:
