@@ -23,7 +23,8 @@ MULTIPLIED = ("W", "operand", "product_grad")
 
 def main(cell, hidden_size, dtype, fused, capability):
     plan = make_plan(
-        trace(build_cell(json.loads(cell), hidden_size, hidden_size), hidden_size, hidden_size)
+        trace(build_cell(json.loads(cell), hidden_size, hidden_size), hidden_size, hidden_size),
+        reads_output=False,
     )
     program = Program(plan, getattr(torch, dtype))
     assert program.fuses(hidden_size) or not fused

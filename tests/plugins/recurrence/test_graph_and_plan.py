@@ -59,8 +59,42 @@ def test_shapes_follow_the_widest_operand() -> None:
     total = graph.node("sum", graph.leaf("state", "x"))
     assert total.shape == graph.node("sqrt", total).shape == "number"
     assert graph.node("mul", total, graph.leaf("state", "x")).shape == "vector"
-    order = in_order([graph.node("add", total, total)])
-    assert [node.op for node in order] == ["state", "sum", "add"]
+    order = in_order([graph.node("mul", total, total)])
+    assert [node.op for node in order] == ["state", "sum", "mul"]
+
+
+def test_sums_that_are_there_at_once_become_one() -> None:
+    graph = Graph()
+    u, v, n = (graph.leaf("own", name) for name in "uvn")
+    both = graph.node("sum", graph.node("add", u, v))
+    size = graph.leaf("inverse_hidden", shape="constant")
+    of_u, of_v = graph.node("sum", u), graph.node("sum", v)
+    assert graph.node("add", of_u, of_v) is both
+    assert graph.node("sub", of_u, of_v) is graph.node("sum", graph.node("sub", u, v))
+    means = [graph.node("mul", one, size) for one in (of_u, of_v)]
+    assert graph.node("add", *means) is graph.node("mul", both, size)
+    assert graph.node("add", means[0], of_v).op == "add"  # each has another factor
+    minus = [graph.node("sum", graph.node("neg", one)) for one in (u, v)]
+    assert graph.node("add", *minus) is graph.node("neg", both)
+    scale = graph.node("sqrt", graph.node("sum", n))
+    scaled = [graph.node("sum", graph.node("mul", scale, one)) for one in (u, v)]
+    assert graph.node("add", *scaled) is graph.node("mul", both, scale)
+    other = graph.node("add", scale, of_u)
+    assert graph.node("add", other, of_v) is graph.node("add", scale, both)
+    assert graph.node("add", of_u, of_u) is graph.node("mul", of_u, graph.constant(2))
+
+
+def test_a_sum_does_not_wait_for_a_later_one() -> None:
+    graph = Graph()
+    u, v = graph.leaf("own", "u"), graph.leaf("own", "v")
+    early = graph.node("sum", u)
+    centred = graph.node("sub", u, early)
+    late = graph.node("sum", graph.node("mul", centred, centred))
+    assert graph.node("add", early, late).op == "add"
+    parted = graph.node("sum", graph.node("add", u, graph.node("mul", late, v)))
+    assert parted is graph.node("add", early, graph.node("mul", graph.node("sum", v), late))
+    whole = graph.node("add", centred, graph.node("mul", early, v))  # both wait for `early`
+    assert graph.node("sum", whole).args == (whole,)
 
 
 def cheapest(edges: dict[tuple[int, int], float], count: int) -> float:
@@ -91,7 +125,8 @@ def test_cuts_are_the_cheapest_there_are() -> None:
 
 
 KEPT = {
-    "rnn": (["1 - new.h**2"], 1),
+    "rnn": ([], 1),
+    "ind_rnn": ([], 1),
     "lstm": (["o", "f", "i", "g", "c"], 5),
     "gru": (["z", "r", "h.candidate", "n"], 4),
     "min_gru": (None, 2),
@@ -116,6 +151,18 @@ def test_a_lstm_computes_only_the_memorys_tanh_again() -> None:
 def test_sums_are_kept_as_numbers_and_part_the_passes() -> None:
     plan = plan_of("layer_norm_lstm")
     assert plan.forward_passes == 5 and plan.numbers and len(plan.numbers) < plan.slots
+    assert plan.backward_passes == 3
+    assert sum(node.op == "sum" for node in plan.forward_order) == 9  # three a normalised vector
+
+
+def test_what_only_a_later_pass_reads_is_computed_there() -> None:
+    plan = plan_of("layer_norm_lstm")
+    level = {name: plan.backward_levels[id(n)] for n, name in plan.equations.names.items()
+             if id(n) in plan.backward_levels}  # fmt: skip
+    assert level["o"] == 0  # the memory's normalisation waits for it
+    assert level["f"] == level["i"] == level["g"] == 1
+    forward = {name: plan.forward_levels[id(n)] for n, name in plan.equations.names.items()}
+    assert forward["f"] < forward["o"] == plan.forward_passes - 1
     assert plan_of("lstm").forward_passes == plan_of("lstm").backward_passes == 1
 
 

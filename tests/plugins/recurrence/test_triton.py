@@ -76,7 +76,8 @@ def of_triton(
     from seqline_plugins.recurrence.generated.gpu.program import FUSED_BYTES, Program
     from seqline_plugins.recurrence.generated.gpu.run import run_on_gpu
 
-    plan = make_plan(trace(cell, weights.input_size, weights.hidden_size))
+    equations = trace(cell, weights.input_size, weights.hidden_size)
+    plan = make_plan(equations, reads_output=False)
     return partial(run_on_gpu, Program(plan, dtype, FUSED_BYTES if fused else 0))
 
 

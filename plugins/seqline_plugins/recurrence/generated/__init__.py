@@ -46,8 +46,9 @@ def program_for(
         equations = trace(cell, input_size, hidden_size)
         key = (equations.text(), dtype, device)
         if key not in _libraries:
-            make = _of_gpu if device == "cuda" else _of_processor
-            _libraries[key] = make(make_plan(equations), dtype)
+            on_gpu = device == "cuda"
+            plan = make_plan(equations, reads_output=not on_gpu)
+            _libraries[key] = (_of_gpu if on_gpu else _of_processor)(plan, dtype)
     except (UntraceableError, CompilerError) as reason:
         raise UnavailableError(str(reason)) from reason
     return _libraries[key]

@@ -44,6 +44,7 @@ def derive(equations: Equations) -> Derivative:
 class _Reverse:
     def __init__(self, equations: Equations) -> None:
         self.equations, self.graph = equations, equations.graph
+        self.graph.waits.clear()  # the values of the forward pass are there
         self.grads: dict[int, list[Node]] = {}
 
     def run(self) -> Derivative:
@@ -176,6 +177,8 @@ def _larger(graph: Graph, node: Node, grad: Node) -> tuple[Node, Node]:
 
 def _where(graph: Graph, node: Node, grad: Node) -> tuple[None, Node, Node]:
     mask, zero = node.args[0], graph.constant(0)
+    if mask.op == "at_most" and node.args == (mask, zero, mask.args[0]) and mask.args[1] is zero:
+        mask = graph.node("at_most", node, zero)  # relu: what comes out tells as well
     return None, graph.node("where", mask, grad, zero), graph.node("where", mask, zero, grad)
 
 

@@ -17,6 +17,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from seqline_plugins.recurrence.generated.sums import sum_of, together
+
+LEAVES = ("constant", "inverse_hidden", "fed", "state", "own", "noise", "input", "product")
+"""What has a name already, that of what it reads, and is there before the step or the pass."""
+
 OF_BACKWARD = ("grad_after", "operand_grad")
 
 POINTWISE = {
@@ -56,6 +61,13 @@ class Node:
     value: str | float = ""
     shape: str = "vector"
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether all units are needed first; a product of a state is there before the step."""
+        if self.op == "product":
+            return self.args[0].op != "state"
+        return self.op in ("sum", "operand_grad")
+
     def __repr__(self) -> str:
         inside = [*map(repr, self.args), *([repr(self.value)] if self.value != "" else [])]
         return f"{self.op}({', '.join(inside)})"
@@ -63,9 +75,14 @@ class Node:
 
 @dataclass
 class Graph:
-    """Nodes of which equal ones are the same; `node` makes or finds them, simplified."""
+    """Nodes of which equal ones are the same; `node` makes or finds them, simplified.
+
+    `waits` says for how many sums and products of made vectors, one after the other, a node has to
+    wait; none if it is not listed.
+    """
 
     known: dict[tuple[str, tuple[int, ...], str | float], Node] = field(default_factory=dict)
+    waits: dict[Node, int] = field(default_factory=dict)
 
     def leaf(self, op: str, value: str | float = "", shape: str = "vector") -> Node:
         """Return a leaf."""
@@ -92,11 +109,14 @@ class Graph:
     def _one(self, op: str, args: tuple[Node, ...], value: str | float, shape: str) -> Node:
         key = (op, tuple(map(id, args)), value)
         if key not in self.known:
-            self.known[key] = Node(op, args, value, shape)
+            found = self.known[key] = Node(op, args, value, shape)
+            waits = found.is_awaited + max((self.waits.get(arg, 0) for arg in args), default=0)
+            if waits:
+                self.waits[found] = waits
         return self.known[key]
 
     def _simplified(self, op: str, args: tuple[Node, ...]) -> Node | None:
-        """What needs no operation: x + 0, x · 1, −(−x), numbers alone."""
+        """What needs no operation: x + 0, x · 1, −(−x), numbers alone; sums that are one sum."""
         numbers = [float(a.value) if a.op == "constant" else None for a in args]
         if op in ("add", "sub", "mul", "div") and None not in numbers:
             a, b = numbers[0] or 0.0, numbers[1] or 0.0
@@ -105,9 +125,15 @@ class Graph:
                     {"add": a + b, "sub": a - b, "mul": a * b, "div": a / (b or 1)}[op]
                 )
         if op == "add":
-            return args[1] if numbers[0] == 0 else args[0] if numbers[1] == 0 else None
+            if 0 in numbers:
+                return args[1] if numbers[0] == 0 else args[0]
+            return together(self, args[0], args[1])
         if op == "sub":
-            return args[0] if numbers[1] == 0 else None
+            if numbers[1] == 0:
+                return args[0]
+            return together(self, args[0], args[1], sign=-1.0)
+        if op == "sum":
+            return sum_of(self, args[0])
         if op == "mul":
             return args[1] if numbers[0] == 1 else args[0] if numbers[1] == 1 else None
         if op == "div":

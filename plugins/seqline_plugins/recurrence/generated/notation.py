@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from seqline_plugins.recurrence.generated.graph import (
+    LEAVES,
     OF_BACKWARD,
     Equations,
     Node,
@@ -21,7 +22,7 @@ from seqline_plugins.recurrence.generated.graph import (
     in_order,
 )
 from seqline_plugins.recurrence.generated.plan import Plan
-from seqline_plugins.recurrence.generated.trace import BIAS, DIAGONAL, LEAVES, RECURRENT_BIAS
+from seqline_plugins.recurrence.generated.trace import BIAS, DIAGONAL, RECURRENT_BIAS
 
 WIDTH = 78
 LONG = 56

@@ -17,6 +17,7 @@ from itertools import count
 from seqline_plugins.recurrence.generated.cut import Network
 from seqline_plugins.recurrence.generated.derive import Derivative, derive
 from seqline_plugins.recurrence.generated.graph import (
+    LEAVES,
     OF_BACKWARD,
     Equations,
     Node,
@@ -29,6 +30,7 @@ from seqline_plugins.recurrence.generated.graph import (
 class Plan:
     """Everything that the source and the host need to know of a cell.
 
+    output          the new output, if the backward pass reads it where the forward one put it out
     kept            vectors on the tape, by node, their slot; `numbers` the numbers beside them
     state_slots     where a state's sequence is kept, −1 where it is not (the output is anyway)
     fed_slot        the first of the gates' feed-forward slots; `fed_grad_slot` of their gradients
@@ -41,6 +43,7 @@ class Plan:
     equations: Equations
     derivative: Derivative
     products: tuple[Product, ...]
+    output: Node | None = None
     kept: dict[int, int] = field(default_factory=dict)
     numbers: dict[int, int] = field(default_factory=dict)
     state_slots: list[int] = field(default_factory=list)
@@ -54,6 +57,11 @@ class Plan:
     forward_order: list[Node] = field(default_factory=list)
     forward_levels: dict[int, int] = field(default_factory=dict)
     backward_levels: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def keeps(self) -> bool:
+        """Whether the backward pass needs more than the cell's input and output."""
+        return bool(self.kept or self.numbers)
 
     @property
     def forward_passes(self) -> int:
@@ -105,16 +113,26 @@ class Plan:
         return parts[self.backward_pass_of(number)]
 
 
-def make_plan(equations: Equations) -> Plan:
-    """Return the plan of a cell."""
+def make_plan(equations: Equations, reads_output: bool = True) -> Plan:
+    """Return the plan of a cell.
+
+    With `reads_output` the host lets the backward pass read h_t, as h_{t−1}, from the output.
+    """
     derivative = derive(equations)
-    plan = Plan(equations, derivative, equations.products)
+    h = equations.new[equations.states[0]]
+    output = h if reads_output and h.shape == "vector" else None
+    plan = Plan(equations, derivative, equations.products, output)
     kept = _least_kept(plan, _needed(plan))
     plan.forward_order = in_order([*equations.new.values(), *kept])
     plan.forward_levels = _levels(plan.forward_order, {})
-    available = {id(node): 0 for node in kept}
-    plan.backward_levels = _levels(_backward_order(plan, available), available)
+    operands = [product.operand for product in plan.products]
+    ends = [*equations.new.values(), *operands]
+    _put_off(plan.forward_order, plan.forward_levels, ends, available={}, on_tape=kept)
     _lay_out(plan, kept)
+    available = dict.fromkeys([*map(id, kept), *plan.kept], 0)
+    order = _backward_order(plan, available)
+    plan.backward_levels = _levels(order, available)
+    _put_off(order, plan.backward_levels, derivative.ends(), available, on_tape=[])
     return plan
 
 
@@ -126,10 +144,45 @@ def _levels(order: list[Node], available: dict[int, int]) -> dict[int, int]:
             level[id(node)] = available[id(node)]
             continue
         after = max((level[id(arg)] for arg in node.args), default=0)
-        waits = node.op in ("sum", "operand_grad")
-        waits = waits or (node.op == "product" and node.args[0].op != "state")
-        level[id(node)] = after + waits
+        level[id(node)] = after + node.is_awaited
     return level
+
+
+def _put_off(
+    order: list[Node],
+    level: dict[int, int],
+    ends: list[Node],
+    available: dict[int, int],
+    on_tape: list[Node],
+) -> None:
+    """Let vectors that only later passes read be computed there, instead of kept until then.
+
+    Not where two others would be kept in the place of one. `ends` are written in the pass in which
+    they are there, what goes `on_tape` in the last.
+    """
+    last = max(level.values(), default=0)
+    read = {id(node): [level[id(node)]] for node in ends}
+    for node in on_tape:
+        read.setdefault(id(node), []).append(last)
+    readers: dict[int, list[Node]] = {}
+    for node in order:
+        for arg in () if id(node) in available else node.args:
+            readers.setdefault(id(arg), []).append(node)
+
+    def is_made(node: Node) -> bool:
+        is_leaf = node.op in LEAVES or node.is_awaited or id(node) in available
+        return node.shape == "vector" and not is_leaf
+
+    def first_read(node: Node, but: Node | None = None) -> int:
+        by = (one for one in readers.get(id(node), ()) if one is not but)
+        at = [level[id(one)] - one.is_awaited for one in by]
+        return min([*at, *read.get(id(node), ())], default=last)
+
+    for node in filter(is_made, reversed(order)):
+        later = first_read(node)
+        held = [arg for arg in node.args if is_made(arg) and first_read(arg, but=node) < later]
+        if len({id(arg) for arg in held}) <= 1:
+            level[id(node)] = max(level[id(node)], later)
 
 
 def _is_backward(order: list[Node]) -> set[int]:
@@ -164,7 +217,8 @@ def _least_kept(plan: Plan, needed: list[Node]) -> list[Node]:
         inner, outer = (id(node), "in"), (id(node), "out")
         # of two cuts with the same bytes the later one, which leaves less to compute again
         cost = {"number": 1_000, "constant": 0}.get(node.shape, 1_000_000) - rank
-        if node.op == "state" and node.value == plan.equations.states[0]:
+        before = node.op == "state" and node.value == plan.equations.states[0]
+        if before or node is plan.output:
             cost = 1  # the output is there anyway
         if node.op in ("input", "noise"):
             cost = 1
@@ -233,7 +287,8 @@ def _lay_out(plan: Plan, kept: list[Node]) -> None:
             operand_slots.append(first.setdefault(id(operand), len(first)))
     preserved = len(first)
     plan.operand_slots = operand_slots
-    vectors = [n for n in kept if n.shape == "vector" and n.op not in ("state", "input", "noise")]
+    elsewhere = [n for n in kept if n.op in ("state", "input", "noise") or n is plan.output]
+    vectors = [n for n in kept if n.shape == "vector" and n not in elsewhere]
     plan.fed_slot = plan.fed_grad_slot = preserved
     stay = {
         id(node): preserved + gates.index(str(node.value)) for node in vectors if node.op == "fed"

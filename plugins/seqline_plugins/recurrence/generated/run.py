@@ -97,7 +97,8 @@ class _Recurrence(torch.autograd.Function):
         keeps = shape.keeps and any(ctx.needs_input_grad)
         output = x.new_empty(B, T, H)
         chunks = _chunks(shape, B, T, H, x.element_size()) if keeps else [(0, T)]
-        tape = _new_tape(shape, output, chunks[0]) if keeps and len(chunks) == 1 else None
+        tapes = keeps and len(chunks) == 1 and library.plan.keeps
+        tape = _new_tape(shape, output, chunks[0]) if tapes else None
         bounds = [
             list(flat[len(flat) - shape.states :])
         ]  # the states before each chunk and after all
@@ -136,10 +137,11 @@ class _Recurrence(torch.autograd.Function):
         for chunk, before in zip(reversed(ctx.chunks), reversed(ctx.bounds), strict=True):
             if tape is None:  # never kept, or used up by an earlier backward pass
                 tape = _new_tape(shape, output, chunk)
-                again = [torch.empty_like(state) for state in before]
-                call = _call(shape, flat, output, chunk, before, again)
-                call.tape = address(tape.numbers)
-                shape.library.forward(call)
+                if shape.library.plan.keeps:
+                    again = [torch.empty_like(state) for state in before]
+                    call = _call(shape, flat, output, chunk, before, again)
+                    call.tape = address(tape.numbers)
+                    shape.library.forward(call)
             carried = gradients.go_back(chunk, tape, before, upstream, carried)
             tape = None
         return (None, *gradients.finished())

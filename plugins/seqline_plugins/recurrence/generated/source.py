@@ -49,6 +49,9 @@ PASS = """        {{
 {after}        }}
 """
 
+AHEAD = re.compile(r"ahead\((.+), (s->next|-s->stride)\)")
+"""A place in memory of which the next step's is to be brought nearer."""
+
 
 @dataclass
 class Source:
@@ -96,6 +99,7 @@ class _Passes:
         self.scratch: dict[int, int] = {}
         self.places: dict[int, str] = {}
         self.sums: dict[int, int] = {}
+        self.brought: set[str] = set()
         self.names = dict(plan.equations.names)
         for node, grad in plan.derivative.of.items():
             if node in plan.equations.names:
@@ -203,7 +207,8 @@ class _Passes:
         found = self.leaf(node)
         if found is not None:
             names[id(node)] = _free(found[0], taken)
-            lines.loads.append(f"const Vector {names[id(node)]} = {found[1]};")
+            expression = AHEAD.sub(self._ahead_once, found[1])
+            lines.loads.append(f"const Vector {names[id(node)]} = {expression};")
             return
         if node.shape == "number":
             self._number(node, number, lines, names, taken)
@@ -217,6 +222,13 @@ class _Passes:
             self._value(arg, number, lines, names, taken)
         names[id(node)] = _free(self.names.get(node, "v"), taken)
         lines.work.append(f"const Vector {names[id(node)]} = {_expression(node, names)};")
+
+    def _ahead_once(self, found: re.Match[str]) -> str:
+        """Let the first pass that reads a place bring the next step's nearer, and no other."""
+        if found[0] in self.brought:
+            return found[1]
+        self.brought.add(found[0])
+        return found[0]
 
     def _is_cheap(self, node: Node) -> bool:
         """Whether to compute a vector again in a later pass, as quickly as it could be read."""
@@ -294,7 +306,7 @@ class _Forward(_Passes):
             if self._due(node, number):
                 yield node, f"store(ROW(s->after[{place}]) + j, {{}});"
                 if place == 0:
-                    yield node, "store_part(s->output[r] + j, {}, left);"
+                    yield node, "store_part(ahead_to_write(s->output[r] + j, s->next), {}, left);"
         for p, product in enumerate(self.plan.products):
             if product.operand.op != "state" and self._due(product.operand, number):
                 yield product.operand, f"store(ROW(s->operand[{p}]) + j, {{}});"
@@ -331,17 +343,20 @@ class _Backward(_Passes):
             state = self.states.index(str(node.value))
             inside = f"load(ROW(s->grad_after[{state}]) + j)"
             if state == 0:
-                inside += " + load_part(s->output_grad[r] + j, left)"
+                inside += " + load_part(ahead(s->output_grad[r] + j, s->next), left)"
             return f"d_{node.value}", inside
         if node.op == "operand_grad":
             p = int(float(node.value))
             return f"d_operand_{p}", f"load(ROW(s->operand_grad[{p}]) + j)"
         if node.op == "state":
             place = f"s->saved_state[{self.states.index(str(node.value))}][r] + j"
-            return f"state_{node.value}", f"load_part({place}, left)"
+            return f"state_{node.value}", f"load_part(ahead({place}, s->next), left)"
         if id(node) in self.plan.kept and node.shape == "vector":
             name = f"x_{node.value}" if node.op == "fed" else self.names.get(node, "saved")
-            return name, f"load_ahead(AT(slots, {self.plan.kept[id(node)]}) + j, s->stride)"
+            place = f"AT(slots, {self.plan.kept[id(node)]}) + j"
+            return name, f"load(ahead({place}, -s->stride))"
+        if node is self.plan.output and id(node) in self.levels:
+            return self.names.get(node, "output"), "load_part(s->output[r] + j, left)"
         return _shared_leaf(self.plan, node)
 
     def kept_number(self, node: Node) -> str | None:
@@ -416,8 +431,8 @@ constexpr continue decltype default delete do double else enum errno explicit ex
 float for friend goto if inline int long mutable namespace new noexcept not not_eq nullptr operator
 or or_eq private protected public register return short signed sizeof static struct switch template
 this thread_local throw true try typedef typeid typename union unsigned using virtual void volatile
-wchar_t while xor xor_eq std seqline load store first total splat load_part store_part load_ahead
-sum slots v n kept saved
+wchar_t while xor xor_eq std seqline load store first total splat load_part store_part ahead
+ahead_to_write sum slots v n kept saved
 """
 _WRITTEN = " ".join([KEYWORDS, HEADER, FUNCTION, PASS, *POINTWISE.values()])
 RESERVED = frozenset(re.findall(r"[a-z_]\w*", _WRITTEN))

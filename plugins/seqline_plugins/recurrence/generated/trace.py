@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from seqline_plugins.cell import GatedCell, Parts, Timestep, gates_of, new_state
-from seqline_plugins.recurrence.generated.graph import Equations, Graph, Node
+from seqline_plugins.recurrence.generated.graph import LEAVES, Equations, Graph, Node
 from seqline_plugins.recurrence.generated.operations import OPERATIONS, UntraceableError
 
 ROWS = 2
@@ -209,9 +209,6 @@ class _Tracer(TorchDispatchMode):
 
 DIAGONAL, BIAS, RECURRENT_BIAS = "W_R of ", "bias of ", "recurrent bias of "
 """What stands before a gate's name where its weights are a vector, as a parameter of its own is."""
-
-LEAVES = ("constant", "inverse_hidden", "fed", "state", "own", "noise", "input", "product")
-"""What has a name already: that of what it reads."""
 
 
 def _named(name: str, value: Any) -> Iterator[tuple[str, Tensor]]:

@@ -14,7 +14,7 @@ namespace seqline {
 static long chunk_of(const Program& program, const Sizes& sizes, long rows) {
     const long token = std::max(1L, program.gates) * sizes.padded * (long)sizeof(REAL);
     const long cached = 256 * 1024 / (std::max(1L, rows) * token);
-    return std::max({1L, cached, GATHERED / std::max(1L, rows)});
+    return std::max({1L, cached, gathered_of(program) / std::max(1L, rows)});
 }
 
 static void forward_part(const Program& program, const Call& call, const Sizes& sizes,
@@ -22,7 +22,7 @@ static void forward_part(const Program& program, const Call& call, const Sizes& 
     if (rows.empty()) return;
     const long n = (long)rows.size();
     const long chunk = std::min(chunk_of(program, sizes, n), call.stop - call.start);
-    const long gathered = GATHERED, x_width = call.I + VL;
+    const long gathered = gathered_of(program), x_width = call.I + VL;
     static thread_local Room room;
     const long kept = call.tape ? 0 : n * chunk * sizes.stride;
     const long cells_size = cells_room(program, call, sizes, std::max(n, gathered));
@@ -71,7 +71,7 @@ static void forward_part(const Program& program, const Call& call, const Sizes& 
         flush();
         for (long t = start; t < start + chunk && active; t++) {
             Step& step = buffers.step;
-            step.rows = active;
+            step.rows = active, step.next = call.reverse ? -sizes.H : sizes.H;
             for (long r = 0; r < active; r++) {
                 const long place = step_of(call, rows[r], t);
                 buffers.tape[r] = slots_of(r, t, start);
@@ -124,11 +124,12 @@ static void backward_part(const Program& program, const Call& call, const Sizes&
     for (long t = rows[0].length - 1; t >= 0; t--) {
         while (active < n && rows[active].length > t) bring_in(active++);
         Step& step = buffers.step;
-        step.rows = active;
+        step.rows = active, step.next = call.reverse ? sizes.H : -sizes.H;
         for (long r = 0; r < active; r++) {
             const long place = step_of(call, rows[r], t);
             buffers.tape[r] = call.tape + (rows[r].token + t) * sizes.stride;
             buffers.input[r] = call.x + place * call.I;
+            buffers.output[r] = call.output + place * sizes.H;
             buffers.output_grad[r] = call.output_grad ? call.output_grad + place * sizes.H : zeros;
             for (long k = 0; k < program.noises; k++)
                 buffers.noise[k][r] = call.noise[k] + (rows[r].b * call.T + call.start + t) * sizes.H;
@@ -173,6 +174,7 @@ static void backward_part(const Program& program, const Call& call, const Sizes&
 
     if (!call.x_grad || !program.gates) return;
     REAL* places[GATHERED];
+    const long gathered = gathered_of(program);
     const REAL* first_token = nullptr;
     long waiting = 0;
     const auto flush = [&] {
@@ -187,7 +189,7 @@ static void backward_part(const Program& program, const Call& call, const Sizes&
                 first_token = call.tape + (row.token + t) * sizes.stride +
                               program.fed_grad_slot * sizes.padded;
             places[waiting++] = call.x_grad + step_of(call, row, t) * call.I;
-            if (waiting == GATHERED) flush();
+            if (waiting == gathered) flush();
         }
     flush();
 }

@@ -8,6 +8,16 @@
 
 namespace seqline {
 
+// Tokens that are brought together for a product. A cell without recurrent products has many units
+// for its weights, so that fewer tokens of it stay in cache.
+static long gathered_of(const Program& program) {
+    if (program.products) return GATHERED;
+#if defined(TILES)
+    if (has_tiles) return GATHERED / 2 / TILE_ROWS * TILE_ROWS;
+#endif
+    return GATHERED / 2 / BLOCK * BLOCK;
+}
+
 // Which rows each thread takes, the longest first, and where their tokens stand on the tape.
 struct Rows {
     struct Row {
@@ -21,12 +31,12 @@ struct Rows {
     // Rows of a part where no step waits for a product of all rows: many steps of each, side by side
     // in memory, are made before they are used. Short rows are taken together, as many tokens as
     // products like.
-    static constexpr long FEW = 8;
+    static constexpr long FEW = 2;
 
     explicit Rows(const Call& call, const Program& program) {
         const double work = (double)call.B * (call.stop - call.start) * call.H * (call.I + call.H) * program.gates;
         threads = std::max(1L, work < 3e5 ? 1 : std::min(call.threads, call.B));
-        const long few = program.products ? 0 : std::max(FEW, GATHERED / std::max(1L, call.stop - call.start));
+        const long few = program.products ? 0 : std::max(FEW, gathered_of(program) / std::max(1L, call.stop - call.start));
         const long each = few ? std::min(few, (call.B + threads - 1) / threads) : 0;
         parts.resize(each ? (call.B + each - 1) / each : threads);
         std::vector<long> order(call.B);

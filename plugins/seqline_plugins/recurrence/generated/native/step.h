@@ -10,6 +10,7 @@ namespace seqline {
 
 struct Step {
     long rows, hidden, padded, width, stride;
+    long next;                      // from a row's h_t, in (B, T, H), to that of the next step
     REAL* const* tape;              // of every row: this token's slots
     REAL* const* before;            // of every state: the one before the step, compact
     REAL* const* after;             // of every state: the one after it, compact
@@ -19,7 +20,7 @@ struct Step {
     REAL* numbers;                  // one number a row, kept between passes: slot s at s × numbers_size
     long scratch_size, numbers_size;
     const REAL* const* own;         // of every parameter of the cell's own: padded
-    REAL* const* output;            // of every row: where h_t goes (H numbers)
+    REAL* const* output;            // of every row: where h_t goes, or stands (H numbers)
     const REAL* const* input;       // of every row: x_t
     const REAL* const* const* noise;  // of every noise, of every row: its draws, H numbers
     // backward only

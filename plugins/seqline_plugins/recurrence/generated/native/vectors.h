@@ -31,12 +31,16 @@ typedef REAL Loose __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(REAL
 
 INLINE Vector splat(REAL x) { return x - Vector{}; }
 INLINE Vector load(const REAL* p) { return *(const Loose*)p; }
-// Loads, and has what stands `before` it brought nearer for the next step.
-INLINE Vector load_ahead(const REAL* p, long before) {
-    __builtin_prefetch(p - before, 0, 2);
-    return load(p);
-}
 INLINE void store(REAL* p, Vector v) { *(Loose*)p = v; }
+// The place itself; what stands so far from it, the next step's, is brought nearer meanwhile.
+INLINE const REAL* ahead(const REAL* p, long distance) {
+    __builtin_prefetch(p + distance, 0, 2);
+    return p;
+}
+INLINE REAL* ahead_to_write(REAL* p, long distance) {
+    __builtin_prefetch(p + distance, 1, 2);
+    return p;
+}
 
 // The end of a row may lie inside a vector: then `left` lanes count. All says that all do.
 struct All {};
