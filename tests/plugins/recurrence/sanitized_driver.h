@@ -70,7 +70,7 @@ static std::vector<Numbers> run(const DrivenCell& cell, const Shape& shape, bool
         tokens = 0;
         for (int64_t length : shape.lengths) tokens += length;
     }
-    Numbers tape(tokens * seqline_tape_stride(&program, H), NAN);
+    Numbers tape(tokens * seqline_tape_stride(&program, I, H), NAN);
     Numbers x_grad(B * T * I, NAN), W_F_grad(W_F.size(), NAN), bias_grad(bias.size(), NAN);
     auto W_R_grad = each(program.products, of_product), own_grad = each(program.owns, {H});
     auto initial_grad = each(program.states, {B * H});
@@ -80,7 +80,7 @@ static std::vector<Numbers> run(const DrivenCell& cell, const Shape& shape, bool
     auto own_grad_at = pointers(own_grad), initial_grad_at = pointers(initial_grad, sparse);
     std::vector<int64_t> lengths = shape.lengths;
     Call call{};
-    call.B = B, call.T = T, call.I = I, call.H = H, call.stop = T;
+    call.B = B, call.T = T, call.I = I, call.H = call.all = H, call.stop = T;
     call.reverse = reverse, call.threads = threads, call.parallel = threads > 1 ? team : nullptr;
     call.lengths = lengths.empty() ? nullptr : lengths.data();
     call.x = x.data(), call.W_F = W_F.data(), call.bias = cell.bias ? bias.data() : nullptr;

@@ -65,7 +65,7 @@ def engine_stride(hidden_size: int) -> int:
     stack = RecurrentStack({"name": "lstm"}, 3, hidden_size, kernel="generated")
     stack(torch.zeros(1, 1, 3))
     (program,) = stack.layers[0][0].kernel._programs.values()  # type: ignore[index, union-attr]
-    return int(program.args[0].tape_stride(hidden_size))
+    return int(program.args[0].tape_stride(3, hidden_size))
 
 
 def test_a_hundred_thousand_steps_train_in_little_memory() -> None:

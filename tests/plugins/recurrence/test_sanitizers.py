@@ -31,6 +31,7 @@ CELLS: list[tuple[dict[str, Any], bool]] = [  # and whether to trace it with I =
     ({"name": "mixed"}, True),
     ({"name": "sharing"}, False),
     ({"name": "zoneout"}, False),
+    ({"name": "min_gru"}, False),
 ]
 SHAPES = [  # B, T, I, H, lengths
     (1, 1, 1, 1, []),
@@ -41,6 +42,7 @@ SHAPES = [  # B, T, I, H, lengths
     (16, 5, 7, 64, []),
     (3, 100, 5, 33, [100, 63, 99]),
     (2, 3, 1100, 6, [3, 2]),
+    (3, 400, 2100, 70, [400, 150, 400]),  # some units and rows at a time
     (2, 4, 3, 8, [0, 0]),
     (0, 4, 3, 8, []),
 ]

@@ -58,6 +58,8 @@ class ProgramFields(Structure):
         ("input_has_grad", c_int64),
         ("forward_parts", c_int64),
         ("backward_parts", c_int64),
+        ("apart", c_int64),
+        ("keeps", c_int64),
         ("state_slots", POINTER(c_int64)),
         ("product", POINTER(ProductFields)),
         ("forward", POINTER(c_void_p)),
@@ -71,7 +73,7 @@ class CallFields(Structure):
 
     _fields_ = (
         *((name, c_int64) for name in ("B", "T", "I", "H", "reverse", "threads")),
-        *((name, c_int64) for name in ("start", "stop", "adds", "is_packed")),
+        *((name, c_int64) for name in ("all", "start", "stop", "adds", "adds_to_x", "is_packed")),
         *((name, c_void_p) for name in ("packed", "parallel", "lengths", "x", "W_F", "bias")),
         *((name, POINTER(c_void_p)) for name in ("W_R", "own", "noise", "initial")),
         ("output", c_void_p),
@@ -104,9 +106,10 @@ class Library:
         self._keep: list[Any] = []
         self.program = self._program(self.source)
 
-    def tape_stride(self, hidden_size: int) -> int:
+    def tape_stride(self, input_size: int, hidden_size: int) -> int:
         """Return the numbers that a token takes on the tape."""
-        return int(self._engine.seqline_tape_stride(ctypes.byref(self.program), hidden_size))
+        program = ctypes.byref(self.program)
+        return int(self._engine.seqline_tape_stride(program, input_size, hidden_size))
 
     def packed_size(self, call: CallFields) -> int:
         """Return the bytes that a call's weights take when they are packed for its products."""
@@ -158,6 +161,8 @@ class Library:
             input_has_grad=int(plan.derivative.input is not None),
             forward_parts=forward_parts,
             backward_parts=backward_parts,
+            apart=int(plan.is_apart),
+            keeps=int(plan.keeps),
             state_slots=self._numbers(plan.state_slots),
             product=products,
             forward=self._functions("forward", forward_parts),
@@ -183,7 +188,7 @@ def engine(dtype: torch.dtype) -> ctypes.CDLL:
     source = (NATIVE / "engine.cpp").read_text(encoding="utf-8")
     library = load_library([source], DEFINES[dtype])
     library.seqline_tape_stride.restype = c_int64
-    library.seqline_tape_stride.argtypes = (c_void_p, c_int64)
+    library.seqline_tape_stride.argtypes = (c_void_p, c_int64, c_int64)
     for function in (
         library.seqline_packed_size,
         library.seqline_forward,

@@ -64,6 +64,13 @@ class Plan:
         return bool(self.kept or self.numbers)
 
     @property
+    def is_apart(self) -> bool:
+        """Whether no unit knows of another one, nor reads the input but through the gates."""
+        nodes = [*self.forward_order, *in_order(self.derivative.ends())]
+        across = any(node.op in ("sum", "product", "input") for node in nodes)
+        return bool(self.equations.gates) and not across
+
+    @property
     def forward_passes(self) -> int:
         """Passes over the units in a forward step."""
         return 1 + max(self.forward_levels.values())

@@ -93,12 +93,12 @@ class _Recurrence(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, shape: Shape, *flat: Tensor) -> tuple[Tensor, ...]:
         x, library = flat[0], shape.library
-        B, T, H = *x.shape[:2], flat[-1].shape[1]
+        B, H = len(x), flat[-1].shape[1]
         keeps = shape.keeps and any(ctx.needs_input_grad)
-        output = x.new_empty(B, T, H)
-        chunks = _chunks(shape, B, T, H, x.element_size()) if keeps else [(0, T)]
+        output = x.new_empty(*x.shape[:2], H)
+        chunks = _chunks(shape, x, H) if keeps else [(0, x.shape[1])]
         tapes = keeps and len(chunks) == 1 and library.plan.keeps
-        tape = _new_tape(shape, output, chunks[0]) if tapes else None
+        tape = _new_tape(shape, x, H, chunks[0]) if tapes else None
         bounds = [
             list(flat[len(flat) - shape.states :])
         ]  # the states before each chunk and after all
@@ -136,7 +136,7 @@ class _Recurrence(torch.autograd.Function):
         upstream = None if grads[0] is None else grads[0].contiguous()
         for chunk, before in zip(reversed(ctx.chunks), reversed(ctx.bounds), strict=True):
             if tape is None:  # never kept, or used up by an earlier backward pass
-                tape = _new_tape(shape, output, chunk)
+                tape = _new_tape(shape, flat[0], output.shape[2], chunk)
                 if shape.library.plan.keeps:
                     again = [torch.empty_like(state) for state in before]
                     call = _call(shape, flat, output, chunk, before, again)
@@ -216,8 +216,10 @@ class _Gradients:
         return self.wanted
 
 
-def _chunks(shape: Shape, B: int, T: int, H: int, size: int) -> list[tuple[int, int]]:
-    steps = steps_kept(T, B * shape.library.tape_stride(H) * size, shape.budget)
+def _chunks(shape: Shape, x: Tensor, H: int) -> list[tuple[int, int]]:
+    B, T, I = x.shape
+    bytes_a_step = B * shape.library.tape_stride(I, H) * x.element_size()
+    steps = steps_kept(T, bytes_a_step, shape.budget)
     return [(start, min(start + steps, T)) for start in range(0, T, steps)]
 
 
@@ -228,12 +230,11 @@ def steps_kept(T: int, bytes_a_step: int, budget: int | None) -> int:
     return min(T, max(budget // max(1, bytes_a_step), math.isqrt(T), 1))
 
 
-def _new_tape(shape: Shape, output: Tensor, chunk: tuple[int, int]) -> Tape:
-    B, _, H = output.shape
-    tokens = B * (chunk[1] - chunk[0])
+def _new_tape(shape: Shape, x: Tensor, H: int, chunk: tuple[int, int]) -> Tape:
+    tokens = len(x) * (chunk[1] - chunk[0])
     if shape.lengths is not None:
         tokens = int((shape.lengths.clamp(max=chunk[1]) - chunk[0]).clamp(min=0).sum())
-    return Tape(tokens * shape.library.tape_stride(H), output.dtype)
+    return Tape(tokens * shape.library.tape_stride(x.shape[2], H), x.dtype)
 
 
 def _call(
@@ -251,6 +252,7 @@ def _call(
         T=T,
         I=I,
         H=output.shape[2],
+        all=output.shape[2],
         reverse=int(shape.reverse),
         threads=shape.threads,
         start=chunk[0],

@@ -9,6 +9,7 @@
 // buffers.h   a thread's rows, compact    passes.h     forward and backward through time
 // sizes.h     widths                      gradients.h  of the weights, after the loop
 // products.h  matrix products             tiles.h      the same on Intel's matrix tiles
+// sections.h  some units and rows at a time, where no unit knows of another one
 #include <algorithm>
 #include <cstring>
 #include <new>
@@ -16,6 +17,7 @@
 
 #include "gradients.h"
 #include "passes.h"
+#include "sections.h"
 
 namespace seqline {
 
@@ -29,64 +31,81 @@ static void clear_padding(const Call& call, REAL* rows_of, long width) {
 static thread_local Room shared_room;  // of the calling thread: what all parts read
 
 static void run_forward(const Program& program, const Call& call) {
-    const Sizes sizes(call, program);
-    const Rows rows(call, program);
-    shared_room.reserve(weights_room(program, call, sizes) +
-                        (program.gates * sizes.padded + PANEL) * sizeof(REAL) + 192);
-    shared_room.clear();
     Room borrowed(call.packed);
-    const Weights weights = pack_weights(call.packed ? borrowed : shared_room, program, call, sizes,
-                                         false, program.gates > 0, call.packed && call.is_packed);
+    Weights weights;
     REAL* bias = nullptr;
-    if (call.bias) {
-        bias = shared_room.take(program.gates * sizes.padded + PANEL);
-        std::fill(bias, bias + program.gates * sizes.padded + PANEL, (REAL)0);
+    const auto begin = [&](const Call& section) {
+        const Sizes sizes(section, program);
+        const long biases = program.gates * sizes.padded + PANEL;
+        shared_room.reserve(weights_room(program, section, sizes) + biases * sizeof(REAL) + 192);
+        shared_room.clear();
+        weights = pack_weights(call.packed ? borrowed : shared_room, program, section, sizes, false,
+                               program.gates > 0, call.packed && call.is_packed);
+        if (!section.bias) return;
+        bias = shared_room.take(biases);
+        std::fill(bias, bias + biases, (REAL)0);
         for (long g = 0; g < program.gates; g++)
-            std::memcpy(bias + g * sizes.padded, call.bias + g * sizes.H, sizes.H * sizeof(REAL));
-    }
-    in_parts(call, (long)rows.parts.size(), [&](long part) {
-        forward_part(program, call, sizes, weights, rows.parts[part], bias);
-    }, rows.threads);
-    clear_padding(call, call.output, sizes.H);
+            std::memcpy(bias + g * sizes.padded, section.bias + g * call.all, sizes.H * sizeof(REAL));
+    };
+    Sections(program, call).each(begin, [&](const Call& group) {
+        const Sizes sizes(group, program);
+        const Rows rows(group, program);
+        in_parts(group, (long)rows.parts.size(), [&](long part) {
+            forward_part(program, group, sizes, weights, rows.parts[part], bias);
+        }, rows.threads);
+    });
+    clear_padding(call, call.output, call.all);
 }
 
-static void run_backward(const Program& program, const Call& call) {
-    const Sizes sizes(call, program);
-    const Rows rows(call, program);
-    const long parts = (long)rows.parts.size();
-    shared_room.reserve(weights_room(program, call, sizes));
-    shared_room.clear();
-    const bool fed = program.gates > 0 && call.x_grad;
-    const Weights weights = pack_weights(shared_room, program, call, sizes, true, fed);
-    std::vector<REAL> own(parts * program.owns * sizes.padded, 0);
-    in_parts(call, parts, [&](long part) {
-        backward_part(program, call, sizes, weights, rows.parts[part],
-                      own.data() + part * program.owns * sizes.padded);
-    }, rows.threads);
+static void add_own_gradients(const Program& program, const Call& call, const Sizes& sizes,
+                              const std::vector<REAL>& of_parts, long parts) {
     for (long o = 0; o < program.owns; o++)
         if (call.own_grad[o])
             for (long u = 0; u < sizes.H; u++) {
                 REAL sum = call.adds ? call.own_grad[o][u] : 0;
                 for (long part = 0; part < parts; part++)
-                    sum += own[(part * program.owns + o) * sizes.padded + u];
+                    sum += of_parts[(part * program.owns + o) * sizes.padded + u];
                 call.own_grad[o][u] = sum;
             }
+}
+
+static void run_backward(const Program& program, const Call& call) {
+    Weights weights;
+    const auto begin = [&](const Call& section) {
+        const Sizes sizes(section, program);
+        shared_room.reserve(weights_room(program, section, sizes));
+        shared_room.clear();
+        weights = pack_weights(shared_room, program, section, sizes, true, program.gates > 0 && call.x_grad);
+    };
+    Sections(program, call).each(begin, [&](const Call& group) {
+        const Sizes sizes(group, program);
+        const Rows rows(group, program);
+        const long parts = (long)rows.parts.size(), each = program.owns * sizes.padded;
+        std::vector<REAL> own(parts * each, 0);
+        in_parts(group, parts, [&](long part) {
+            backward_part(program, group, sizes, weights, rows.parts[part], own.data() + part * each);
+        }, rows.threads);
+        add_own_gradients(program, group, sizes, own, parts);
+        weight_gradients(program, group, sizes, rows);
+    });
     if (call.x_grad) clear_padding(call, call.x_grad, call.I);
-    weight_gradients(program, call, sizes, rows);
 }
 
 }  // namespace seqline
 
 extern "C" {
 // Numbers that one token takes on the tape.
-int64_t seqline_tape_stride(const seqline::Program* program, int64_t H) {
-    seqline::Call call{};
-    call.H = H;
-    return seqline::Sizes(call, *program).stride;
+int64_t seqline_tape_stride(const seqline::Program* program, int64_t I, int64_t H) {
+    return seqline::Sections::whole_stride(*program, I, H);
 }
 // Bytes of `Call::packed`.
 int64_t seqline_packed_size(const seqline::Program* program, const seqline::Call* call) {
-    return seqline::weights_room(*program, *call, seqline::Sizes(*call, *program));
+    int64_t bytes = 0;
+    const auto add = [&](const seqline::Call& section) {
+        bytes += seqline::weights_room(*program, section, seqline::Sizes(section, *program));
+    };
+    seqline::Sections(*program, *call).each(add, [](const seqline::Call&) {});
+    return bytes;
 }
 int64_t seqline_forward(const seqline::Program* program, const seqline::Call* call) {
     try {

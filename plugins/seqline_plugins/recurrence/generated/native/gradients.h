@@ -165,8 +165,8 @@ static void weight_gradients(const Program& program, const Call& call, const Siz
                              call.I});
         for (long g = 0; g < program.gates; g++) {
             Gradient& gradient = gradient_of(program.fed_grad_slot + g);
-            if (call.W_F_grad) gradient.against.push_back({0, call.W_F_grad + g * sizes.H * call.I});
-            if (call.bias_grad) gradient.sum = call.bias_grad + g * sizes.H;
+            if (call.W_F_grad) gradient.against.push_back({0, call.W_F_grad + g * call.all * call.I});
+            if (call.bias_grad) gradient.sum = call.bias_grad + g * call.all;
         }
     }
     for (long p = 0; p < program.products; p++) {

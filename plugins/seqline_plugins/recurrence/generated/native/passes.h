@@ -40,11 +40,11 @@ static void forward_part(const Program& program, const Call& call, const Sizes& 
     for (long r = 0; r < n; r++)
         for (long s = 0; s < program.states; s++)
             if (call.initial[s])
-                std::memcpy(buffers.before[s] + r * sizes.width, call.initial[s] + rows[r].b * sizes.H,
+                std::memcpy(buffers.before[s] + r * sizes.width, call.initial[s] + rows[r].b * call.all,
                             sizes.H * sizeof(REAL));
     const auto finish = [&](long r) {
         for (long s = 0; s < program.states; s++)
-            std::memcpy(call.last[s] + rows[r].b * sizes.H, buffers.before[s] + r * sizes.width,
+            std::memcpy(call.last[s] + rows[r].b * call.all, buffers.before[s] + r * sizes.width,
                         sizes.H * sizeof(REAL));
     };
     long active = n;
@@ -71,14 +71,14 @@ static void forward_part(const Program& program, const Call& call, const Sizes& 
         flush();
         for (long t = start; t < start + chunk && active; t++) {
             Step& step = buffers.step;
-            step.rows = active, step.next = call.reverse ? -sizes.H : sizes.H;
+            step.rows = active, step.next = call.reverse ? -call.all : call.all;
             for (long r = 0; r < active; r++) {
                 const long place = step_of(call, rows[r], t);
                 buffers.tape[r] = slots_of(r, t, start);
-                buffers.output[r] = call.output + place * sizes.H;
+                buffers.output[r] = call.output + place * call.all;
                 buffers.input[r] = call.x + place * call.I;
                 for (long k = 0; k < program.noises; k++)
-                    buffers.noise[k][r] = call.noise[k] + (rows[r].b * call.T + call.start + t) * sizes.H;
+                    buffers.noise[k][r] = call.noise[k] + (rows[r].b * call.T + call.start + t) * call.all;
             }
             for (long pass = 0; pass < program.forward_parts; pass++) {
                 for (long p = 0; p < program.products; p++) {
@@ -115,7 +115,7 @@ static void backward_part(const Program& program, const Call& call, const Sizes&
         for (long s = 0; s < program.states; s++) {
             REAL* to = buffers.grad_after[s] + r * sizes.width;
             if (call.last_grad[s])
-                std::memcpy(to, call.last_grad[s] + rows[r].b * sizes.H, sizes.H * sizeof(REAL));
+                std::memcpy(to, call.last_grad[s] + rows[r].b * call.all, sizes.H * sizeof(REAL));
             else
                 std::fill(to, to + sizes.padded, (REAL)0);
         }
@@ -124,15 +124,15 @@ static void backward_part(const Program& program, const Call& call, const Sizes&
     for (long t = rows[0].length - 1; t >= 0; t--) {
         while (active < n && rows[active].length > t) bring_in(active++);
         Step& step = buffers.step;
-        step.rows = active, step.next = call.reverse ? sizes.H : -sizes.H;
+        step.rows = active, step.next = call.reverse ? call.all : -call.all;
         for (long r = 0; r < active; r++) {
             const long place = step_of(call, rows[r], t);
             buffers.tape[r] = call.tape + (rows[r].token + t) * sizes.stride;
             buffers.input[r] = call.x + place * call.I;
-            buffers.output[r] = call.output + place * sizes.H;
-            buffers.output_grad[r] = call.output_grad ? call.output_grad + place * sizes.H : zeros;
+            buffers.output[r] = call.output + place * call.all;
+            buffers.output_grad[r] = call.output_grad ? call.output_grad + place * call.all : zeros;
             for (long k = 0; k < program.noises; k++)
-                buffers.noise[k][r] = call.noise[k] + (rows[r].b * call.T + call.start + t) * sizes.H;
+                buffers.noise[k][r] = call.noise[k] + (rows[r].b * call.T + call.start + t) * call.all;
             REAL* const input_grad = call.x_grad ? call.x_grad + place * call.I : nullptr;
             buffers.input_grad[r] = input_grad;
             if (input_grad && (program.input_has_grad || !program.gates))  // the pass writes H of them
@@ -140,11 +140,11 @@ static void backward_part(const Program& program, const Call& call, const Sizes&
             for (long s = 0; s < program.states; s++) {
                 const REAL* from;
                 if (t == 0)
-                    from = call.initial[s] ? call.initial[s] + rows[r].b * sizes.H : zeros;
+                    from = call.initial[s] ? call.initial[s] + rows[r].b * call.all : zeros;
                 else if (program.state_slots[s] >= 0)
                     from = buffers.tape[r] - sizes.stride + program.state_slots[s] * sizes.padded;
                 else
-                    from = call.output + step_of(call, rows[r], t - 1) * sizes.H;
+                    from = call.output + step_of(call, rows[r], t - 1) * call.all;
                 buffers.saved_state[s][r] = from;
             }
         }
@@ -167,7 +167,7 @@ static void backward_part(const Program& program, const Call& call, const Sizes&
     for (long s = 0; s < program.states; s++)
         if (call.initial_grad[s])
             for (long r = 0; r < n; r++)
-                std::memcpy(call.initial_grad[s] + rows[r].b * sizes.H,
+                std::memcpy(call.initial_grad[s] + rows[r].b * call.all,
                             buffers.grad_after[s] + r * sizes.width, sizes.H * sizeof(REAL));
     for (long o = 0; o < program.owns; o++)
         std::memcpy(own_grad + o * sizes.padded, buffers.own_grad[o], sizes.padded * sizeof(REAL));
@@ -180,7 +180,7 @@ static void backward_part(const Program& program, const Call& call, const Sizes&
     const auto flush = [&] {
         if (waiting)
             multiply(waiting, first_token, sizes.stride, weights.fed, places, false,
-                     program.input_has_grad ? Start::add : Start::zero, cells);
+                     program.input_has_grad || call.adds_to_x ? Start::add : Start::zero, cells);
         waiting = 0;
     };
     for (const Row& row : rows)  // its tokens stand side by side on the tape, as the rows do

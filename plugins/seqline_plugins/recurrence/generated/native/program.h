@@ -22,6 +22,8 @@ struct Program {
     int64_t scratch, numbers;            // between passes: vectors, numbers
     int64_t input_has_grad;              // whether the equations read x_t itself, and it matters
     int64_t forward_parts, backward_parts;
+    int64_t apart;                       // whether no unit knows of another one, nor reads x_t itself
+    int64_t keeps;                       // whether the tape has anything for the backward pass
     const int64_t* state_slots;          // where the tape keeps a state, or −1
     const Product* product;
     const Pass* forward;
@@ -33,21 +35,23 @@ using Parallel = void (*)(void (*)(void*), void*, unsigned, unsigned);
 
 struct Call {
     int64_t B, T, I, H, reverse, threads;
+    int64_t all;                 // units of the layer, of which H are done
     int64_t start, stop;         // the steps to do, of T
     int64_t adds;                // whether the weights' gradients are added to what is there
+    int64_t adds_to_x;           // the same of x's
     int64_t is_packed;           // whether `packed` is filled, by an earlier call
     void* packed;                // the caller's room for packed weights, or null
     Parallel parallel;           // OpenMP's way to run a function in a team, or null
     const int64_t* lengths;      // of every row, or null: all are T
     const REAL* x;               // (B, T, I)
-    const REAL* W_F;             // (gates × H, I)
-    const REAL* bias;            // (gates × H), or null
+    const REAL* W_F;             // (gates × all, I)
+    const REAL* bias;            // (gates × all), or null
     const REAL* const* W_R;      // of every product: (its gates × H, H)
     const REAL* const* own;      // of every parameter of its own: (H)
-    const REAL* const* noise;    // of every noise: (B, T, H), in the order of processing
-    const REAL* const* initial;  // of every state: (B, H), or null: zeros
-    REAL* output;                // (B, T, H)
-    REAL* const* last;           // of every state: (B, H)
+    const REAL* const* noise;    // of every noise: (B, T, all), in the order of processing
+    const REAL* const* initial;  // of every state: (B, all), or null: zeros
+    REAL* output;                // (B, T, all)
+    REAL* const* last;           // of every state: (B, all)
     REAL* tape;                  // or null: nothing is kept
     // backward only; a null gradient is zero, or is not asked for
     const REAL* output_grad;

@@ -9,15 +9,15 @@
 
 namespace seqline {
 
-// Weights of `gates` gates, (gates × H, wide), as B of x W^T: K = wide, N = gates × padded.
-static void pack_forward(Cell* to, const REAL* W, long gates, long H, long padded, long wide,
+// H units of `gates` gates' weights, (gates × all, wide), as B of x W^T: K = wide, N = gates × padded.
+static void pack_forward(Cell* to, const REAL* W, long gates, long all, long H, long padded, long wide,
                          long part, long parts) {
     const long N = gates * padded, panels = (N + PANEL - 1) / PANEL, depth = depth_of(wide);
     for (long panel = panels * part / parts; panel < panels * (part + 1) / parts; panel++) {
         const REAL* columns[PANEL];
         for (long j = 0; j < PANEL; j++) {
             const long n = panel * PANEL + j, gate = n / padded, unit = n % padded;
-            columns[j] = gate < gates && unit < H ? W + (gate * H + unit) * wide : nullptr;
+            columns[j] = gate < gates && unit < H ? W + (gate * all + unit) * wide : nullptr;
         }
         Cell* at = to + panel * PANEL * depth;
         for (long start = 0; start < depth; start += 16)
@@ -31,12 +31,12 @@ static void pack_forward(Cell* to, const REAL* W, long gates, long H, long padde
     }
 }
 // The same as B of g W: K = gates × padded, N = wide.
-static void pack_backward(Cell* to, const REAL* W, long gates, long H, long padded, long wide,
+static void pack_backward(Cell* to, const REAL* W, long gates, long all, long H, long padded, long wide,
                           long part, long parts) {
     const long depth = depth_of(gates * padded), panels = (wide + PANEL - 1) / PANEL;
     const auto row_of = [&](long k) -> const REAL* {
         const long gate = k / padded, unit = k % padded;
-        return gate < gates && unit < H ? W + (gate * H + unit) * wide : nullptr;
+        return gate < gates && unit < H ? W + (gate * all + unit) * wide : nullptr;
     };
     for (long panel = panels * part / parts; panel < panels * (part + 1) / parts; panel++) {
         const long column = panel * PANEL, valid = std::min(PANEL, wide - column);
@@ -76,9 +76,10 @@ static Weights pack_weights(Room& room, const Program& program, const Call& call
     in_parts(call, parts, [&](long part) {
         long place = 0;
         if (with_fed)
-            pack(places[place++], call.W_F, program.gates, sizes.H, sizes.padded, call.I, part, parts);
+            pack(places[place++], call.W_F, program.gates, call.all, sizes.H, sizes.padded, call.I, part,
+                 parts);
         for (long p = 0; p < program.products; p++)
-            pack(places[place++], call.W_R[p], program.product[p].gates, sizes.H, sizes.padded,
+            pack(places[place++], call.W_R[p], program.product[p].gates, sizes.H, sizes.H, sizes.padded,
                  sizes.H, part, parts);
     });
     return weights;

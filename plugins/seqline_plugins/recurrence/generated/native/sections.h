@@ -1,0 +1,127 @@
+// Cells of which no unit knows of another one: some units and rows at a time, through all of time.
+//
+// Without recurrent products such a layer has many units for its weights. A section's weights, their
+// gradients and its tokens stay in cache together, from W_F x to dL/dx and dL/dW_F.
+#pragma once
+#include <algorithm>
+#include <vector>
+
+#include "sizes.h"
+
+namespace seqline {
+
+// A call on some of the units and rows of another one.
+class Section {
+  public:
+    Section(const Program& program, const Call& whole) : program_(program), whole_(whole), call(whole) {}
+    Section(const Section&) = delete;
+
+    void choose(long unit, long units, long row, long rows, REAL* tape) {
+        call = whole_;
+        call.H = units, call.B = rows, call.tape = tape;
+        const long steps = row * whole_.T, states = row * whole_.all + unit;
+        const auto move = [](auto*& place, long by) {
+            if (place) place += by;
+        };
+        move(call.lengths, row), move(call.x, steps * whole_.I), move(call.x_grad, steps * whole_.I);
+        move(call.output, steps * whole_.all + unit), move(call.output_grad, steps * whole_.all + unit);
+        move(call.W_F, unit * whole_.I), move(call.W_F_grad, unit * whole_.I);
+        move(call.bias, unit), move(call.bias_grad, unit);
+        const auto move_all = [&](auto*& list, auto& moved, long count, long by) {
+            if (!list) return;
+            moved.assign(list, list + count);
+            for (auto& place : moved) move(place, by);
+            list = moved.data();
+        };
+        move_all(call.own, own_, program_.owns, unit);
+        move_all(call.own_grad, own_grad_, program_.owns, unit);
+        move_all(call.noise, noise_, program_.noises, steps * whole_.all + unit);
+        move_all(call.initial, initial_, program_.states, states);
+        move_all(call.initial_grad, initial_grad_, program_.states, states);
+        move_all(call.last, last_, program_.states, states);
+        move_all(call.last_grad, last_grad_, program_.states, states);
+    }
+
+  private:
+    const Program& program_;
+    const Call& whole_;
+    std::vector<const REAL*> own_, noise_, initial_, last_grad_;
+    std::vector<REAL*> own_grad_, initial_grad_, last_;
+
+  public:
+    Call call;
+};
+
+// How many units and rows a section has, and where its tokens stand on the tape.
+struct Sections {
+    static constexpr long WEIGHTS = 256 * 1024, TOKENS = 256 * 1024;  // bytes, a thread's
+    const Program& program;
+    const Call& call;
+    long units, rows;
+
+    Sections(const Program& program, const Call& call)
+        : program(program), call(call), units(units_of(program, call.I, call.H)), rows(call.B) {
+        if (units == call.H) return;
+        long tokens = call.B * call.T;  // without padding, of which nothing may depend on how much it is
+        if (call.lengths) tokens = 0;
+        for (long b = 0; call.lengths && b < call.B; b++) tokens += call.lengths[b];
+        const long row = std::max(1L, tokens / std::max(1L, (long)call.B)) * stride_of(program, units);
+        rows = call.threads * std::max(1L, TOKENS / (row * (long)sizeof(REAL)));
+    }
+
+    static long units_of(const Program& program, long I, long H) {
+        if (!program.apart) return H;
+        const long a_unit = rounded_up(I, PANEL) * program.gates * (long)sizeof(REAL);
+        const long fitting = std::max(PANEL, WEIGHTS / a_unit);
+        const long count = (H + fitting - 1) / fitting;
+        return count < 3 ? H : std::min(H, rounded_up((H + count - 1) / count, PANEL));
+    }
+    // Numbers that a token takes on the tape, all units' together.
+    static long whole_stride(const Program& program, long I, long H) {
+        const long units = units_of(program, I, H);
+        long sum = 0;
+        for (long unit = 0; unit < H; unit += units)
+            sum += stride_of(program, std::min(units, H - unit));
+        return sum;
+    }
+
+    // Calls `begin` with the units of each section, all rows, then `work` with each of its groups of rows.
+    template <class Begin, class Work> void each(const Begin& begin, const Work& work) const {
+        Section section(program, call), group(program, call);
+        REAL* tape = call.tape;
+        long unit = 0;
+        do {
+            const long here = std::min(units, (long)call.H - unit);
+            section.choose(unit, here, 0, call.B, tape);
+            begin(section.call);
+            long row = 0;
+            do {
+                const long count = std::min(rows, (long)call.B - row);
+                group.choose(unit, here, row, count, tape);
+                group.call.adds = call.adds || row > 0;
+                group.call.adds_to_x = call.adds_to_x || unit > 0;
+                work(group.call);
+                if (tape && program.keeps) tape += tokens_of(row, count) * stride_of(program, here);
+                row += rows;
+            } while (row < call.B);
+            unit += units;
+        } while (unit < call.H);
+    }
+
+  private:
+    static long stride_of(const Program& program, long units) {
+        Call one{};
+        one.H = units;
+        return Sizes(one, program).stride;
+    }
+    long tokens_of(long row, long count) const {
+        long tokens = 0;
+        for (long b = row; b < row + count; b++) {
+            const long length = call.lengths ? (long)call.lengths[b] : (long)call.T;
+            tokens += std::max(0L, std::min(length, (long)call.stop) - (long)call.start);
+        }
+        return tokens;
+    }
+};
+
+}  // namespace seqline
