@@ -31,7 +31,7 @@ CELLS: list[tuple[dict[str, Any], bool]] = [  # and whether to trace it with I =
     ({"name": "mixed"}, True),
     ({"name": "sharing"}, False),
     ({"name": "zoneout"}, False),
-    ({"name": "min_gru"}, False),
+    ({"name": "ind_rnn"}, False),
 ]
 SHAPES = [  # B, T, I, H, lengths
     (1, 1, 1, 1, []),

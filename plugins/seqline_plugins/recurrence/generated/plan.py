@@ -65,10 +65,10 @@ class Plan:
 
     @property
     def is_apart(self) -> bool:
-        """Whether no unit knows of another one, nor reads the input but through the gates."""
+        """Whether units know nothing of each other, nor of x but by the gates, and none is kept."""
         nodes = [*self.forward_order, *in_order(self.derivative.ends())]
         across = any(node.op in ("sum", "product", "input") for node in nodes)
-        return bool(self.equations.gates) and not across
+        return bool(self.equations.gates) and not across and not self.keeps
 
     @property
     def forward_passes(self) -> int:

@@ -9,7 +9,7 @@
 // buffers.h   a thread's rows, compact    passes.h     forward and backward through time
 // sizes.h     widths                      gradients.h  of the weights, after the loop
 // products.h  matrix products             tiles.h      the same on Intel's matrix tiles
-// sections.h  some units and rows at a time, where no unit knows of another one
+// sections.h  some units and rows at a time, where units know nothing of each other
 #include <algorithm>
 #include <cstring>
 #include <new>
@@ -96,7 +96,7 @@ static void run_backward(const Program& program, const Call& call) {
 extern "C" {
 // Numbers that one token takes on the tape.
 int64_t seqline_tape_stride(const seqline::Program* program, int64_t I, int64_t H) {
-    return seqline::Sections::whole_stride(*program, I, H);
+    return seqline::Sections::stride(*program, I, H);
 }
 // Bytes of `Call::packed`.
 int64_t seqline_packed_size(const seqline::Program* program, const seqline::Call* call) {

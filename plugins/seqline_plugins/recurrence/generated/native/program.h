@@ -22,8 +22,7 @@ struct Program {
     int64_t scratch, numbers;            // between passes: vectors, numbers
     int64_t input_has_grad;              // whether the equations read x_t itself, and it matters
     int64_t forward_parts, backward_parts;
-    int64_t apart;                       // whether no unit knows of another one, nor reads x_t itself
-    int64_t keeps;                       // whether the tape has anything for the backward pass
+    int64_t apart;                       // whether no unit knows of another one, and nothing is kept
     const int64_t* state_slots;          // where the tape keeps a state, or −1
     const Product* product;
     const Pass* forward;

@@ -1,7 +1,8 @@
-// Cells of which no unit knows of another one: some units and rows at a time, through all of time.
+// Cells of which no unit knows of another one and nothing is kept: some units and rows at a time, through
+// all of time.
 //
 // Without recurrent products such a layer has many units for its weights. A section's weights, their
-// gradients and its tokens stay in cache together, from W_F x to dL/dx and dL/dW_F.
+// gradients and the gradients of its tokens, which no other section needs, stay in cache together.
 #pragma once
 #include <algorithm>
 #include <vector>
@@ -16,9 +17,9 @@ class Section {
     Section(const Program& program, const Call& whole) : program_(program), whole_(whole), call(whole) {}
     Section(const Section&) = delete;
 
-    void choose(long unit, long units, long row, long rows, REAL* tape) {
+    void choose(long unit, long units, long row, long rows) {
         call = whole_;
-        call.H = units, call.B = rows, call.tape = tape;
+        call.H = units, call.B = rows;
         const long steps = row * whole_.T, states = row * whole_.all + unit;
         const auto move = [](auto*& place, long by) {
             if (place) place += by;
@@ -52,7 +53,7 @@ class Section {
     Call call;
 };
 
-// How many units and rows a section has, and where its tokens stand on the tape.
+// How many units and rows a section has.
 struct Sections {
     static constexpr long WEIGHTS = 256 * 1024, TOKENS = 256 * 1024;  // bytes, a thread's
     const Program& program;
@@ -65,7 +66,7 @@ struct Sections {
         long tokens = call.B * call.T;  // without padding, of which nothing may depend on how much it is
         if (call.lengths) tokens = 0;
         for (long b = 0; call.lengths && b < call.B; b++) tokens += call.lengths[b];
-        const long row = std::max(1L, tokens / std::max(1L, (long)call.B)) * stride_of(program, units);
+        const long row = std::max(1L, tokens / std::max(1L, (long)call.B)) * stride(program, call.I, call.H);
         rows = call.threads * std::max(1L, TOKENS / (row * (long)sizeof(REAL)));
     }
 
@@ -76,51 +77,32 @@ struct Sections {
         const long count = (H + fitting - 1) / fitting;
         return count < 3 ? H : std::min(H, rounded_up((H + count - 1) / count, PANEL));
     }
-    // Numbers that a token takes on the tape, all units' together.
-    static long whole_stride(const Program& program, long I, long H) {
-        const long units = units_of(program, I, H);
-        long sum = 0;
-        for (long unit = 0; unit < H; unit += units)
-            sum += stride_of(program, std::min(units, H - unit));
-        return sum;
+    // Numbers that a token takes on the tape, where each section begins anew.
+    static long stride(const Program& program, long I, long H) {
+        Call one{};
+        one.H = units_of(program, I, H);
+        return Sizes(one, program).stride;
     }
 
     // Calls `begin` with the units of each section, all rows, then `work` with each of its groups of rows.
     template <class Begin, class Work> void each(const Begin& begin, const Work& work) const {
         Section section(program, call), group(program, call);
-        REAL* tape = call.tape;
         long unit = 0;
         do {
             const long here = std::min(units, (long)call.H - unit);
-            section.choose(unit, here, 0, call.B, tape);
+            section.choose(unit, here, 0, call.B);
             begin(section.call);
             long row = 0;
             do {
                 const long count = std::min(rows, (long)call.B - row);
-                group.choose(unit, here, row, count, tape);
+                group.choose(unit, here, row, count);
                 group.call.adds = call.adds || row > 0;
                 group.call.adds_to_x = call.adds_to_x || unit > 0;
                 work(group.call);
-                if (tape && program.keeps) tape += tokens_of(row, count) * stride_of(program, here);
                 row += rows;
             } while (row < call.B);
             unit += units;
         } while (unit < call.H);
-    }
-
-  private:
-    static long stride_of(const Program& program, long units) {
-        Call one{};
-        one.H = units;
-        return Sizes(one, program).stride;
-    }
-    long tokens_of(long row, long count) const {
-        long tokens = 0;
-        for (long b = row; b < row + count; b++) {
-            const long length = call.lengths ? (long)call.lengths[b] : (long)call.T;
-            tokens += std::max(0L, std::min(length, (long)call.stop) - (long)call.start);
-        }
-        return tokens;
     }
 };
 
