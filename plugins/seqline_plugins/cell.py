@@ -47,7 +47,7 @@ class Parts(Mapping[str, Tensor]):
     def __getattr__(self, name: str) -> Tensor:
         if name.startswith("_") or name not in self._names:
             there_are = ", ".join(self._names) or "none"
-            raise UnknownPartError(f"no {self._what} '{name}'; there are: {there_are}")
+            raise UnknownPartError(f"there is no {self._what} '{name}'; there are: {there_are}")
         return self._of(name)
 
     def __iter__(self) -> Iterator[str]:
@@ -179,12 +179,29 @@ def gates_of(cell: GatedCell) -> tuple[Gate, ...]:
     try:
         return resolve(cell.gates)
     except DeclarationError as error:
-        kind = type(cell)
-        try:
-            place = f"{inspect.getsourcefile(kind)}:{inspect.getsourcelines(kind)[1]}: "
-        except (OSError, TypeError):
-            place = ""
-        raise DeclarationError(f"{place}cell {kind.__name__}: {error}") from error
+        raise DeclarationError(f"{_declared_by(cell)}: {error}") from error
+
+
+def owns_of(cell: GatedCell) -> Mapping[str, Own]:
+    """Return a cell's own parameters; raises `DeclarationError` for what is no `Own`."""
+    own: Any
+    for name, own in cell.own.items():
+        if not isinstance(own, Own):
+            start = own if isinstance(own, int | float) else "…"
+            raise DeclarationError(
+                f"{_declared_by(cell)}: own: '{name}': found {own!r}, expected Own(init={start})"
+            )
+    return cell.own
+
+
+def _declared_by(cell: GatedCell) -> str:
+    """Say where a cell's class stands, and its name."""
+    kind = type(cell)
+    try:
+        place = f"{inspect.getsourcefile(kind)}:{inspect.getsourcelines(kind)[1]}: "
+    except (OSError, TypeError):
+        place = ""
+    return f"{place}cell {kind.__name__}"
 
 
 def new_state(cell: GatedCell, t: Timestep) -> dict[str, Tensor]:
@@ -196,16 +213,16 @@ def new_state(cell: GatedCell, t: Timestep) -> dict[str, Tensor]:
     try:
         new: Any = cell.equations(t)
     except UnknownPartError as error:
-        place = _place_of(cell, "equations", error)
-        raise DeclarationError(f"{place}: they read {error}") from error
-    return _complete(new, t.state, _place_of(cell, "equations"))
+        place = place_of(cell, "equations", error)
+        raise DeclarationError(f"{place}: {error}") from error
+    return _complete(new, t.state, place_of(cell, "equations"))
 
 
 def new_state_of_step(
     cell: StepCell, x_t: Tensor, state: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
     """Return a step cell's state after x_t; raises `DeclarationError` as `new_state` does."""
-    return _complete(cell(x_t, dict(state)), state, _place_of(cell, "forward"))
+    return _complete(cell(x_t, dict(state)), state, place_of(cell, "forward"))
 
 
 def _complete(new: Any, before: Mapping[str, Tensor], where: str) -> dict[str, Tensor]:
@@ -215,6 +232,11 @@ def _complete(new: Any, before: Mapping[str, Tensor], where: str) -> dict[str, T
         raise DeclarationError(
             f"{where}: found a {type(new).__name__} returned, expected a dict of {', '.join(names)}"
         )
+    for name in new:
+        if name not in names:
+            raise DeclarationError(
+                f"{where}: '{name}' is returned, but no state; the cell declares {', '.join(names)}"
+            )
     for name in names:
         if name not in new:
             given = ", ".join(map(str, new)) or "none"
@@ -232,7 +254,7 @@ def _complete(new: Any, before: Mapping[str, Tensor], where: str) -> dict[str, T
     return dict(new)
 
 
-def _place_of(cell: GatedCell | StepCell, method: str, error: Exception | None = None) -> str:
+def place_of(cell: GatedCell | StepCell, method: str, error: Exception | None = None) -> str:
     """Say where a method of a cell stands, or which of its file's lines raised an error."""
     code = getattr(type(cell), method).__code__
     frames = traceback.extract_tb(error.__traceback__) if error is not None else []

@@ -97,6 +97,7 @@ def test_a_cell_is_shown_from_its_options_to_its_code(capsys) -> None:
     assert -1 not in places and places == sorted(places)
     code = out[out.index("// Generated") :]
     assert max(map(len, code.splitlines())) <= 80
+    assert shown(capsys, "lstm", "--no-code") == out[: out.index("\n\nCode")] + "\n"
 
 
 def test_json_has_every_part(capsys) -> None:
@@ -157,6 +158,7 @@ def test_architectures_and_tasks_show_their_options(capsys) -> None:
     out = shown(capsys, "pos_tagging", "task.words.size=64")
     assert "task.words.size=64  (default 128)" in out
     assert "test/accuracy, higher is better (the primary one)" in out
+    assert "sequence → aligned: many_to_many" in out
 
 
 def test_a_cell_of_another_package(theirs, capsys) -> None:
@@ -184,7 +186,7 @@ def test_a_step_cell_says_why_it_has_no_code(theirs, capsys) -> None:
 @pytest.mark.parametrize(
     ("name", "cause"),
     [
-        ("broken", "equations of the cell Broken: they read no gate 'candidates'; there are"),
+        ("broken", "equations of the cell Broken: there is no gate 'candidates'; there are"),
         ("twice", "two gates of one name"),
     ],
 )
@@ -193,8 +195,10 @@ def test_a_cell_that_fails_is_said_in_one_message(theirs, capsys, name: str, cau
 
 
 def test_a_run_of_a_cell_whose_gates_contradict_is_refused_before_its_data(theirs, capsys) -> None:
-    assert main(["run", "--cfg", "cell=twice"]) == 2
-    assert "two gates of one name" in capsys.readouterr().err
+    for name, said in (("twice", "two gates of one name"), ("broken", "theirs.py:28: equations")):
+        assert main(["run", "--cfg", f"cell={name}"]) == 2
+        assert said in capsys.readouterr().err
+    assert main(["run", "--cfg", "cell=sorted"]) == 0  # no code is made of it, but it is right
 
 
 def test_without_a_compiler_the_code_is_shown_and_said_not_to_serve(

@@ -148,6 +148,24 @@ BAD_DECLARATIONS = {
         "state 'c' is never",
     ),
     "short": (GOOD.replace("t.x.candidate}", "t.x.candidate[:, :1]}"), "has the shape"),
+    "stranger": (
+        GOOD.replace("candidate}", 'candidate, "d": t.x.candidate}'),
+        "'d' is returned, but no state; the cell declares h",
+    ),
+    "number": (
+        GOOD.replace("    def eq", '    own = {"a": 1.0}\n    def eq'),
+        "cell Cell: own: 'a': found 1.0, expected Own(init=1.0)",
+    ),
+    "unread": (
+        GOOD.replace("    def eq", '    own = {"a": Own(), "b": Own()}\n    def eq')
+        .replace("import GatedCell", "import GatedCell, Own")
+        .replace("t.x.candidate}", "t.x.candidate + t.h.candidate}"),
+        "the own parameter 'a' never gets a gradient; nor does the own parameter 'b'",
+    ),
+    "unimported": (
+        GOOD.replace("t.x.candidate}", "sigmoid(t.x.candidate)}"),
+        "NameError: name 'sigmoid' is not defined",
+    ),
     "no_dataclass": (GOOD + "    Config = {}\n", "expected a dataclass"),
     "half": (GOOD.replace("    gates", "    gate"), "no whole plugin, it lacks: gates"),
     "step": (
@@ -172,4 +190,5 @@ def test_a_wrong_declaration_is_told_once_in_its_authors_words(
     found = capsys.readouterr()
     told = " ".join((found.out + found.err).split())
     assert said in told
+    assert told.count(said) == 1
     assert len(found.out.splitlines()) <= 40

@@ -120,10 +120,10 @@ def test_the_run_predicts_by_its_id(
     text.write_text("the dog sees a cat .\n")
     monkeypatch.setenv("SEQLINE_HOME", str(served.home))
     said = []
-    for model in (finished["run_id"], finished["export"]):
+    for model in (finished["run_id"], finished["run_id"][:8], finished["export"]):
         assert main(["predict", model, str(text)]) == 0
         said.append(capsys.readouterr().out)
-    assert said[0] == said[1]
+    assert said[0] == said[1] == said[2]
     assert [pair.split("/")[0] for pair in said[0].split()] == [
         "the",
         "dog",

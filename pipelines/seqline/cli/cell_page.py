@@ -13,7 +13,7 @@ from typing import Any
 
 from seqline_plugins.cell import GatedCell, gates_of, parameter_count
 from seqline_plugins.discovery import GROUPS
-from seqline_plugins.errors import PluginError
+from seqline_plugins.errors import DeclarationError, PluginError
 from seqline_plugins.gate import Gate
 
 I, H = 64, 128
@@ -37,7 +37,8 @@ class Section:
 def cell_sections(plugin: type[Any], config: Any, name: str) -> list[Section]:
     """Return the parts of a cell's page.
 
-    Raises `PluginError` when its declarations contradict themselves or its equations fail.
+    Raises `DeclarationError` when its declarations contradict themselves or its equations do not
+    keep to them, and `PluginError` when these fail otherwise.
     """
     if not issubclass(plugin, GatedCell):
         lines = [
@@ -49,6 +50,8 @@ def cell_sections(plugin: type[Any], config: Any, name: str) -> list[Section]:
         cell = plugin(config)
         gates = gates_of(cell)
         return [*_declared(cell, gates), *_generated(cell, hidden_size(gates))]
+    except DeclarationError:
+        raise  # it names the plugin's file and line
     except Exception as error:  # whatever a plugin's own code raises
         cause = f"{type(error).__name__}: {' '.join(str(error).split())}"
         group = GROUPS["cell"]

@@ -79,15 +79,15 @@ def _page(kind: str, name: str, outcomes: Sequence[Outcome], seconds: float) -> 
     wrong = [one for one in outcomes if one.status == "wrong"]
     lines = [f"{kind} {name}", *_wrapped(" · ".join(right), "  ok   ")]
     for one in skipped:
-        line = f"{one.check.title} ({one.said})"
-        lines.append(f"  -    {textwrap.shorten(line, WIDTH - 7, placeholder=' …')}")
-    told = set()
-    for one in wrong:
-        gist = re.sub(r"\d+", "", one.said)  # the same of another batch is no more to read
-        above = " (as above)" if gist in told else ""
-        lines.append(f"  FAIL {one.check.title}{above}")
-        lines += [] if above else _wrapped(one.said, " " * 7)
-        told.add(gist)
+        lines += _wrapped(f"{one.check.title} ({one.said})", "  -    ")
+    alike: dict[str, list[Outcome]] = {}
+    for one in wrong:  # the same of another batch is no more to read
+        alike.setdefault(re.sub(r"\d+", "", one.said), []).append(one)
+    for first, *others in alike.values():
+        lines += _wrapped(first.check.title, "  FAIL ") + _wrapped(first.said, " " * 7)
+        if others:
+            stopped = " · ".join(one.check.title for one in others)
+            lines += _wrapped(f"the same stops {len(others)} more: {stopped}", " " * 7)
     counts = f"{len(right)} right, {len(wrong)} wrong, {len(skipped)} do not apply"
     return [*lines, f"{counts}; {seconds:.0f} s"]
 

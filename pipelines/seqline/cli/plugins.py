@@ -60,6 +60,7 @@ def show(
         list[str] | None,
         typer.Argument(metavar="KEY=VALUE", help="Its options: cell.recurrent_bias=true"),
     ] = None,
+    code: Annotated[bool, typer.Option("--code/--no-code", help="The code of a cell too.")] = True,
     traceback: Traceback = False,
     as_json: Json = False,
 ) -> None:
@@ -70,7 +71,7 @@ def show(
     with reported(traceback, as_json):
         from seqline.cli.show import show_plugin
 
-        show_plugin(name, overrides or [], as_json=as_json)
+        show_plugin(name, overrides or [], code=code, as_json=as_json)
 
 
 @plugins.command("check")

@@ -54,13 +54,18 @@ def export_folder(model: str) -> Path:
     folder = Path(model)
     if folder.exists():
         return folder
-    if re.fullmatch("[0-9a-f]{32}", model):
+    if re.fullmatch("[0-9a-f]{4,32}", model):
         from seqline.home import home_path, open_home, quiet_environment
 
         quiet_environment()
+        from seqline.runs.claim import find
         from seqline.tracking.run import export_of_run
 
-        found = export_of_run(open_home(), model) if home_path().is_dir() else None
+        found = None
+        if home_path().is_dir():
+            home = open_home()
+            whole = model if len(model) == 32 else find(home, model).run_id
+            found = export_of_run(home, whole) if whole else None
         if found is None:
             raise UserError(f"{model}: no run of this id has an exported model in this home.")
         return found

@@ -35,7 +35,8 @@ def show(
     if not console.is_terminal:
         console.print()
     if report.samples:
-        _heading(console, "samples")
+        marked = any("**" in sample for sample in report.samples[:SAMPLES])
+        _heading(console, "samples, mistakes marked" if marked else "samples")
         for sample in report.samples[:SAMPLES]:
             console.print(_sample(sample, console), soft_wrap=not console.is_terminal)
         console.print()
@@ -73,7 +74,10 @@ def next_commands(report: RunReport, overrides: Sequence[str], cell: str) -> lis
     folder = shlex.quote(_shortest(Path(report.export)))
     again = _another_cell(overrides, cell)
     return [
-        (f"seqline predict {folder} FILE", "use the model on your own text, or on standard input"),
+        (
+            f"seqline predict {folder} FILE",
+            "use the model on your own file, or on standard input",
+        ),
         ("seqline ui", f"look at run {report.run_id} in MLflow and Prefect"),
         (f"seqline run {again}", "the same with another cell, from the same prepared data"),
     ]

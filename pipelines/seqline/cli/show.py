@@ -15,6 +15,7 @@ from seqline.cli.cell_page import Section, cell_sections
 from seqline.config.describe import describe_plugin
 from seqline.config.grammar import parse
 from seqline.config.nested import get
+from seqline_plugins.architecture import Kind
 from seqline_plugins.discovery import GROUPS, find, installed, load, origin_of
 from seqline_plugins.errors import UserError, nearest
 from seqline_plugins.options import build_config
@@ -23,11 +24,14 @@ from seqline_plugins.ranges import spelled
 WIDTH = 80
 
 
-def show_plugin(name: str, overrides: Sequence[str] = (), *, as_json: bool = False) -> None:
+def show_plugin(
+    name: str, overrides: Sequence[str] = (), *, code: bool = True, as_json: bool = False
+) -> None:
     """Print what a plugin is, its options and, of a cell, what its equations become.
 
     `name` is a plugin's name, or `KIND=NAME` where several kinds have it; `overrides` set its
-    options. Raises `UserError` for a name that nothing or more than one kind has, and for an
+    options. A cell's code is left out where `code` is false.
+    Raises `UserError` for a name that nothing or more than one kind has, and for an
     option that it does not have.
     """
     kind, name = identify(name)
@@ -37,6 +41,7 @@ def show_plugin(name: str, overrides: Sequence[str] = (), *, as_json: bool = Fal
         config = build_config(plugin.Config, options, kind, f"{kind}={name}")
         described = _options(kind, name, config)
         sections = cell_sections(plugin, config, name) if kind == "cell" else _facts(kind, plugin)
+    sections = [one for one in sections if code or one.key != "source"]
     entry = find(kind, name)
     distribution, version = origin_of(entry.dist)
     about = inspect.cleandoc(plugin.__doc__ or "").splitlines()
@@ -136,7 +141,7 @@ def _facts(kind: str, plugin: Any) -> list[Section]:
         declared = plugin.kind
         lines = [f"input: {declared.input}", f"output: {declared.output}"]
         return [Section("fits", "Reads and gives", lines)]
-    fits = [f"{one.input} → {one.output}" for one in plugin.kinds]
+    fits = [f"{one.input} → {one.output}: {', '.join(_architectures(one))}" for one in plugin.kinds]
     metrics = [
         f"test/{metric.name}, {metric.direction} is better"
         + (" (the primary one)" if metric.name == plugin.primary else "")
@@ -146,3 +151,13 @@ def _facts(kind: str, plugin: Any) -> list[Section]:
         Section("fits", "Architectures that it fits, by what they read and give", fits),
         Section("metrics", "Metrics", metrics),
     ]
+
+
+def _architectures(kind: Kind) -> list[str]:
+    """Return the installed architectures of a kind; what cannot be imported is left out."""
+    found = []
+    for name in sorted(installed("architecture")):
+        with contextlib.suppress(UserError):
+            if load("architecture", name).kind == kind:
+                found.append(name)
+    return found or ["none installed"]

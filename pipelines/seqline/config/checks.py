@@ -37,7 +37,7 @@ def refuse_contradictions(config: Tree) -> None:
     _check_attention(config, task, task_options, (architecture, options))
     _check_online(config, task, task_options, (architecture, options))
     _check_trainer(config["trainer"])
-    _check_gates(config)
+    _check_equations(config)
     _check_kernel(config)
     _check_members(config, task)
     _check_bptt(config, task, architecture, options)
@@ -146,15 +146,16 @@ def _check_trainer(trainer: Tree) -> None:
         )
 
 
-def _check_gates(config: Tree) -> None:
-    """Refuse cells whose gates contradict themselves before any data is read for them."""
+def _check_equations(config: Tree) -> None:
+    """Refuse cells whose gates contradict themselves, or whose equations fail, before all else."""
     from seqline_plugins.build import configure
-    from seqline_plugins.cell import GatedCell, gates_of
+    from seqline_plugins.cell import GatedCell
+    from seqline_plugins.recurrence.generated.trace import try_equations
 
     for choice in cell_choices(config):
         plugin, options = configure("cell", choice)
         if issubclass(plugin, GatedCell):
-            gates_of(plugin(options))
+            try_equations(plugin(options))
 
 
 def _check_kernel(config: Tree) -> None:

@@ -62,6 +62,8 @@ def export_step(
         rows: Any = {0: torch.export.Dim("rows", min=2, max=1024)}
         shapes, more = (rows, tuple(rows for _ in state)), " or on the batch's size"
     tried = _three_rows if any_batch else tuple
+    with torch.no_grad():
+        step(*given)  # what fails without the exporter is not about exporting
     try:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")

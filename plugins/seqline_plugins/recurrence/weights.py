@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from seqline_plugins.cell import GatedCell, Parts, Timestep, gates_of
+from seqline_plugins.cell import GatedCell, Parts, Timestep, gates_of, owns_of
 from seqline_plugins.gate import Form
 from seqline_plugins.recurrence.window import PAST, earlier
 
@@ -60,7 +60,7 @@ class GateWeights(nn.Module):
         self.recurrent_bias = nn.Parameter(
             torch.empty(sum(gate.recurrent_bias for gate in self.gates) * H)
         )
-        self.own = nn.ParameterDict({name: torch.empty(H) for name in cell.own})
+        self.own = nn.ParameterDict({name: torch.empty(H) for name in owns_of(cell)})
         self.noise = dict(cell.noise)
         self._draw(cell)
 
@@ -207,7 +207,7 @@ class GateWeights(nn.Module):
             x=Parts(names, parts.__getitem__, "gate"),
             h=Parts(names, recurrent.of_previous, "gate"),
             state=Parts(tuple(state), state.__getitem__, "state"),
-            own=Parts(tuple(self.own), self.own.__getitem__, "parameter of its own"),
+            own=Parts(tuple(self.own), self.own.__getitem__, "own parameter"),
             noise=Parts(tuple(drawn), drawn.__getitem__, "noise"),
             input=x_t,
             recurrent=recurrent.product,

@@ -1,4 +1,4 @@
-"""Cells whose units know nothing of each other, and keep nothing, run some units and rows at a time."""
+"""Cells of independent units that keep nothing run some units and rows at a time."""
 
 from __future__ import annotations
 
@@ -24,9 +24,7 @@ def two_threads() -> None:
     torch.set_num_threads(2)
 
 
-@pytest.mark.parametrize(
-    ("cell", "lengths"), zip(CELLS, [None, LENGTHS], strict=True), ids=str
-)
+@pytest.mark.parametrize(("cell", "lengths"), zip(CELLS, [None, LENGTHS], strict=True), ids=str)
 def test_sections_together_are_the_whole(cell: dict[str, Any], lengths: list[int] | None) -> None:
     reference = stack_of(cell, I, H, kernel="reference", direction="backward")
     generated = twin(reference, cell, kernel="generated", direction="backward")

@@ -90,10 +90,10 @@ def every_parameter_learns(cell: CellSubject) -> None:
                     seen[part] = seen.get(part, False) or one
     idle = [name for name, used in seen.items() if not used]
     if idle:
+        others = f"; nor does {', nor '.join(idle[1:])}" if len(idle) > 1 else ""
         raise WrongError(
-            f"{idle[0]} never gets a gradient: the equations do not read it, or cut it off "
-            "(detach, no_grad, .item()). Read it, or declare it away (bias=False, "
-            'recurrent="none").'
+            f"{idle[0]} never gets a gradient{others}: the equations do not read it, or cut it off "
+            f"(detach, no_grad, .item()). Read it, or {_without(idle[0])}."
         )
 
 
@@ -155,6 +155,15 @@ def kernels_equal_the_reference(cell: CellSubject) -> None:
         raise NotApplicableError(reason)
 
 
+def _without(idle: str) -> str:
+    """Say how a cell does without something that it declares."""
+    if " of the gate " in idle:
+        return 'leave the gate out of `gates`, or that part of it (bias=False, recurrent="none")'
+    if "own parameter" in idle:
+        return "leave it out of `own`"
+    return "make none"
+
+
 def _used_rows(gradient: Tensor, name: str, stack: RecurrentStack) -> dict[str, bool]:
     """Say of each gate's part of a parameter whether anything of it has a gradient."""
     layer, short = layer_of(stack), short_name(name)
@@ -170,6 +179,7 @@ def _used_rows(gradient: Tensor, name: str, stack: RecurrentStack) -> dict[str, 
         "recurrent_bias": second,
     }.get(short)
     if names is None:
-        return {short: bool(gradient.any())}
+        own = f"the own parameter '{short}'" if short in layer.cell.own else short
+        return {own: bool(gradient.any())}
     parts = zip(names, gradient.split(weights.hidden_size), strict=False)
     return {f"{short} of the gate '{gate}'": bool(part.any()) for gate, part in parts}

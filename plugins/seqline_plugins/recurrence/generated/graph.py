@@ -110,7 +110,7 @@ class Graph:
         key = (op, tuple(map(id, args)), value)
         if key not in self.known:
             found = self.known[key] = Node(op, args, value, shape)
-            waits = found.is_awaited + max((self.waits.get(arg, 0) for arg in args), default=0)
+            waits = found.is_awaited + max([0, *(self.waits.get(arg, 0) for arg in args)])
             if waits:
                 self.waits[found] = waits
         return self.known[key]

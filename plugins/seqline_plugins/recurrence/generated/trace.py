@@ -8,6 +8,7 @@ Letters: B batch, I input size, H hidden size.
 from __future__ import annotations
 
 import inspect
+import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,7 +20,16 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from seqline_plugins.cell import GatedCell, Parts, Timestep, gates_of, new_state
+from seqline_plugins.cell import (
+    GatedCell,
+    Parts,
+    Timestep,
+    gates_of,
+    new_state,
+    owns_of,
+    place_of,
+)
+from seqline_plugins.errors import DeclarationError, UserError
 from seqline_plugins.recurrence.generated.graph import LEAVES, Equations, Graph, Node
 from seqline_plugins.recurrence.generated.operations import OPERATIONS, UntraceableError
 
@@ -40,6 +50,24 @@ def trace(cell: GatedCell, input_size: int, hidden_size: int) -> Equations:
     if first.text() != again.text():
         raise UntraceableError("what is computed depends on a tensor's values")
     return replace(first, names=names)
+
+
+def try_equations(cell: GatedCell) -> None:
+    """Run a cell's equations on small tensors, whether or not code can be made of them.
+
+    Raises `DeclarationError`, with file and line, for declarations that contradict themselves and
+    equations that do not keep to them or fail.
+    """
+    size = 2 * math.lcm(*(gate.form.blocks for gate in gates_of(cell)))
+    owns_of(cell)
+    try:
+        trace(cell, size, size)
+    except (UntraceableError, UserError) as error:
+        if isinstance(error, DeclarationError):
+            raise
+    except Exception as error:  # whatever a plugin's own code raises
+        what = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise DeclarationError(f"{place_of(cell, 'equations', error)}: {what}") from error
 
 
 class _Tracer(TorchDispatchMode):
@@ -122,7 +150,7 @@ class _Tracer(TorchDispatchMode):
             x=Parts(names, once("fed", self._fed), "gate"),
             h=Parts(names, once("h", lambda name: self._recurrent(name, previous)), "gate"),
             state=Parts(states, state.__getitem__, "state"),
-            own=Parts(tuple(self.cell.own), once("own", self._own), "parameter of its own"),
+            own=Parts(tuple(self.cell.own), once("own", self._own), "own parameter"),
             noise=Parts(tuple(self.cell.noise), noise, "noise"),
             input=self._leaf(self.graph.leaf("input"), self.input_size),
             recurrent=lambda name, v: self._leaf(self._recurrent(name, self._node(v))),
