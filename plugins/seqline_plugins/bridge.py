@@ -22,14 +22,14 @@ class Bridge(nn.Module):
     """Each decoder layer's state from all of one encoder layer's: s = tanh(W e + b).
 
     Decoder layer l reads encoder layer l, the last one where the encoder has fewer. `sources` and
-    `targets` are example states of each layer, with any number of rows; what is no floating-point
-    tensor stays as it starts, and so do the inputs that a gate with a window looks back on.
+    `targets` are example states of each layer, with any number of rows, of the targets what may be
+    set (`settable`); what is no floating-point tensor stays as it starts.
     """
 
     def __init__(self, sources: list[State], targets: list[State]) -> None:
         super().__init__()
         self.shapes = [
-            {name: tuple(s.shape[1:]) for name, s in layer.items() if _bridged(name, s)}
+            {name: tuple(s.shape[1:]) for name, s in layer.items() if s.is_floating_point()}
             for layer in targets
         ]
         self.reads = [min(number, len(sources) - 1) for number in range(len(targets))]
@@ -52,12 +52,12 @@ class Bridge(nn.Module):
         return found
 
 
-def _bridged(name: str, tensor: Tensor) -> bool:
-    return tensor.is_floating_point() and name.rpartition(".")[2] != PAST
-
-
 def _joined(state: Mapping[str, Tensor]) -> Tensor:
-    parts = [tensor.flatten(1) for name, tensor in state.items() if _bridged(name, tensor)]
+    parts = [
+        tensor.flatten(1)
+        for name, tensor in state.items()
+        if tensor.is_floating_point() and name.rpartition(".")[2] != PAST  # inputs looked back on
+    ]
     return torch.cat(parts, dim=1)
 
 

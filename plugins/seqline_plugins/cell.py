@@ -109,8 +109,8 @@ class Noise:
 class GatedCell(ABC):
     """A cell that is gates over linear maps: declares them and gives one timestep's equations.
 
-    `gates`, `state`, `own`, `noise` and `vendor` may be plain class attributes, as above, or
-    properties that read `self.config`.
+    `gates`, `state`, `settable`, `own`, `noise` and `vendor` may be plain class attributes, as
+    above, or properties that read `self.config`.
     """
 
     Config: ClassVar[type] = NoOptions
@@ -127,6 +127,14 @@ class GatedCell(ABC):
     def state(self) -> tuple[str, ...]:
         """The names of the state, the output first; it starts at zero."""
         return ("h",)
+
+    @property
+    def settable(self) -> tuple[str, ...]:
+        """Those of the state that may start at any number between −1 and 1.
+
+        An encoder sets them for its decoder; the others start at zero (a sum of weights, a count).
+        """
+        return self.state
 
     @property
     def own(self) -> Mapping[str, Own]:
@@ -165,6 +173,11 @@ class StepCell(nn.Module, ABC):
         super().__init__()
         self.config, self.input_size, self.hidden_size = config, input_size, hidden_size
 
+    @property
+    def settable(self) -> tuple[str, ...]:
+        """Those of the state that an encoder may set for its decoder, between −1 and 1."""
+        return self.state
+
     @abstractmethod
     def initial_state(self, batch: int) -> dict[str, Tensor]:
         """Return the state before the first step, every tensor with `batch` rows."""
@@ -182,6 +195,16 @@ def gates_of(cell: GatedCell) -> tuple[Gate, ...]:
         raise DeclarationError(f"{_declared_by(cell)}: {error}") from error
 
 
+def check_settable(cell: GatedCell | StepCell) -> None:
+    """Raise `DeclarationError` where a cell lets others set what is no state of it."""
+    for name in cell.settable:
+        if name not in cell.state:
+            states = ", ".join(cell.state)
+            raise DeclarationError(
+                f"{_declared_by(cell)}: settable: '{name}' is no state; the cell declares {states}"
+            )
+
+
 def owns_of(cell: GatedCell) -> Mapping[str, Own]:
     """Return a cell's own parameters; raises `DeclarationError` for what is no `Own`."""
     own: Any
@@ -194,7 +217,7 @@ def owns_of(cell: GatedCell) -> Mapping[str, Own]:
     return cell.own
 
 
-def _declared_by(cell: GatedCell) -> str:
+def _declared_by(cell: GatedCell | StepCell) -> str:
     """Say where a cell's class stands, and its name."""
     kind = type(cell)
     try:

@@ -156,6 +156,10 @@ BAD_DECLARATIONS = {
         GOOD.replace("    def eq", '    own = {"a": 1.0}\n    def eq'),
         "cell Cell: own: 'a': found 1.0, expected Own(init=1.0)",
     ),
+    "unset_by_others": (
+        GOOD.replace("    def eq", '    settable = ("c",)\n    def eq'),
+        "cell Cell: settable: 'c' is no state; the cell declares h",
+    ),
     "unread": (
         GOOD.replace("    def eq", '    own = {"a": Own(), "b": Own()}\n    def eq')
         .replace("import GatedCell", "import GatedCell, Own")

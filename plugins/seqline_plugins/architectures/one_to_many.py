@@ -65,7 +65,8 @@ class OneToMany(Architecture):
         self.bridge: Bridge | None = None
         if config.entity != "input":
             entity = {ENTITY: torch.zeros(1, input_size)}
-            self.bridge = Bridge([entity], [self.recurrence.initial_state(1)])
+            targets = self.recurrence.settable(self.recurrence.initial_state(1))
+            self.bridge = Bridge([entity], [targets])
         self.output_size = self.recurrence.output_size
 
     def encode(

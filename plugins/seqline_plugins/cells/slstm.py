@@ -32,6 +32,7 @@ class SLSTM(GatedCell):
 
     Config = Config
     state = ("h", "c", "n", "m")
+    settable = ("h",)  # c is a sum weighted by n's exponentials: it means nothing without them
 
     @property
     def gates(self) -> tuple[Gate, ...]:

@@ -9,7 +9,13 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from seqline_plugins.build import Choice, build_cell
-from seqline_plugins.cell import GatedCell, StepCell, new_state, new_state_of_step
+from seqline_plugins.cell import (
+    GatedCell,
+    StepCell,
+    check_settable,
+    new_state,
+    new_state_of_step,
+)
 from seqline_plugins.recurrence.kernels import Kernel, check_wanted, reverse
 from seqline_plugins.recurrence.reference import run_step_cell
 from seqline_plugins.recurrence.weights import GateWeights
@@ -38,6 +44,7 @@ class RecurrentLayer(nn.Module):
         self.input_size, self.hidden_size = input_size, hidden_size
         self.backward_in_time = backward
         self.cell = build_cell(cell, input_size, hidden_size)
+        check_settable(self.cell)
         check_wanted(self.cell, kernel, input_size, hidden_size)
         if isinstance(self.cell, GatedCell):
             self.kernel = Kernel(self.cell, kernel)
@@ -65,6 +72,10 @@ class RecurrentLayer(nn.Module):
         like = self.weights.W_F
         state = {name: like.new_zeros(batch, self.hidden_size) for name in self.cell.state}
         return state | self.weights.initial_past(batch)
+
+    def settable(self, state: State) -> State:
+        """Return the part of a state that another network may set before the first step."""
+        return {name: tensor for name, tensor in state.items() if name in self.cell.settable}
 
     def forward(
         self,

@@ -94,6 +94,14 @@ class RecurrentStack(nn.Module):
             for name, tensor in layer.initial_state(batch).items()
         }
 
+    def settable(self, state: State) -> State:
+        """Return the part of a state that another network may set before the first step."""
+        return {
+            f"layer{number}.{direction}.{name}": state[f"layer{number}.{direction}.{name}"]
+            for number, direction, layer in self._each()
+            for name in layer.cell.settable
+        }
+
     def forward(
         self,
         x: Float[Tensor, "B T I"],

@@ -48,6 +48,7 @@ CELLS = [
     ("rnn", "qrnn"),
     ("qrnn", "peephole_lstm"),
     ("sru", "min_gru"),
+    ("slstm", "slstm"),
 ]
 
 
@@ -140,6 +141,13 @@ def test_the_first_source_step_has_a_gradient_through_the_bridge_alone() -> None
     assert source.grad is not None
     assert bool((source.grad[:, 0].abs().sum(-1) > 0).all())
     assert bool((source.grad[1, 1:] == 0).all())
+
+
+def test_a_decoder_starts_only_with_what_its_cell_lets_others_set() -> None:
+    network, (source, _) = make(("gru", "slstm")), drawn()
+    start = network.encode(100 * source, SOURCE_LENGTHS)
+    assert bool((start["layer0.h"] != 0).all())
+    assert not any(start[f"layer0.{name}"].any() for name in ("c", "n", "m"))
 
 
 @pytest.mark.parametrize("feeding", [False, True])

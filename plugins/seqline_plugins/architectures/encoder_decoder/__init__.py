@@ -55,7 +55,7 @@ class EncoderDecoder(Architecture):
         )
         self.decoder = Decoder(config, self.fed_size, kernel)
         sources = _by_layer(self.encoder.initial_state(1), encoder.num_layers)
-        self.bridge = Bridge(sources, self.decoder.initial_layers(1))
+        self.bridge = Bridge(sources, self.decoder.settable_layers())
         self.output_size = config.decoder_size
 
     @staticmethod

@@ -65,6 +65,10 @@ class Decoder(nn.Module):
         """Return the state of each layer before anything is read."""
         return [layer.initial_state(batch) for layer in self._layers()]
 
+    def settable_layers(self) -> list[State]:
+        """Return an example of what may be set of each layer's state."""
+        return [layer.settable(layer.initial_state(1)) for layer in self._layers()]
+
     def initial_state(
         self,
         layers: list[State],

@@ -24,6 +24,7 @@ from seqline_plugins.cell import (
     GatedCell,
     Parts,
     Timestep,
+    check_settable,
     gates_of,
     new_state,
     owns_of,
@@ -60,6 +61,7 @@ def try_equations(cell: GatedCell) -> None:
     """
     size = 2 * math.lcm(*(gate.form.blocks for gate in gates_of(cell)))
     owns_of(cell)
+    check_settable(cell)
     try:
         trace(cell, size, size)
     except (UntraceableError, UserError) as error:
