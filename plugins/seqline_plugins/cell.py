@@ -210,9 +210,8 @@ def owns_of(cell: GatedCell) -> Mapping[str, Own]:
     own: Any
     for name, own in cell.own.items():
         if not isinstance(own, Own):
-            start = own if isinstance(own, int | float) else "…"
             raise DeclarationError(
-                f"{_declared_by(cell)}: own: '{name}': found {own!r}, expected Own(init={start})"
+                f"{_declared_by(cell)}: own: '{name}': found {own!r}, expected Own(init=…)"
             )
     return cell.own
 

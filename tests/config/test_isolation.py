@@ -154,7 +154,7 @@ BAD_DECLARATIONS = {
     ),
     "number": (
         GOOD.replace("    def eq", '    own = {"a": 1.0}\n    def eq'),
-        "cell Cell: own: 'a': found 1.0, expected Own(init=1.0)",
+        "cell Cell: own: 'a': found 1.0, expected Own(init=…)",
     ),
     "unset_by_others": (
         GOOD.replace("    def eq", '    settable = ("c",)\n    def eq'),
@@ -195,4 +195,6 @@ def test_a_wrong_declaration_is_told_once_in_its_authors_words(
     told = " ".join((found.out + found.err).split())
     assert said in told
     assert told.count(said) == 1
+    if "the same stops" in told:
+        assert "FAIL it cannot be run" in told
     assert len(found.out.splitlines()) <= 40

@@ -84,7 +84,9 @@ def _page(kind: str, name: str, outcomes: Sequence[Outcome], seconds: float) -> 
     for one in wrong:  # the same of another batch is no more to read
         alike.setdefault(re.sub(r"\d+", "", one.said), []).append(one)
     for first, *others in alike.values():
-        lines += _wrapped(first.check.title, "  FAIL ") + _wrapped(first.said, " " * 7)
+        all_of_it = len(others) > len(outcomes) / 2
+        title = "it cannot be run" if all_of_it else first.check.title
+        lines += _wrapped(title, "  FAIL ") + _wrapped(first.said, " " * 7)
         if others:
             stopped = " · ".join(one.check.title for one in others)
             lines += _wrapped(f"the same stops {len(others)} more: {stopped}", " " * 7)

@@ -121,5 +121,5 @@ def new(
         if as_json:
             typer.echo(json.dumps({"folder": str(folder.resolve())}))
         else:
-            next_one = f"`pip install -e ./{folder}`; {folder}/README.md says more."
+            next_one = f"`pip install -e ./{folder} pytest`; {folder}/README.md says more."
             typer.echo(f"{folder}: made. Next: {next_one}")
