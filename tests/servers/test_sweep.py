@@ -23,7 +23,8 @@ from seqline_plugins.cells.rnn import RNN
 
 class Frail(RNN):
     def equations(self, t):
-        if not Path("mended").exists():
+        rows = t.x.candidate.shape[0]  # two where the equations are only tried
+        if rows > 2 and not Path("mended").exists():
             raise RuntimeError("the cell is frail today")
         return super().equations(t)
 """

@@ -128,7 +128,7 @@ int64_t seqline_linear_size(int64_t inputs, int64_t outputs) {
     return seqline::packed_size(inputs, outputs) * sizeof(seqline::Cell);
 }
 void seqline_pack(seqline::Cell* to, const REAL* W, int64_t inputs, int64_t outputs) {
-    seqline::pack_forward(to, W, 1, outputs, outputs, inputs, 0, 1);
+    seqline::pack_forward(to, W, 1, outputs, outputs, outputs, inputs, 0, 1);
 }
 int64_t seqline_linear(const seqline::Linear* linear) {
     try {
