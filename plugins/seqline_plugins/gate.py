@@ -116,6 +116,11 @@ class Gate:
         return hidden_size * rows + recurrent
 
 
+def blocks_of(gates: Iterable[Gate]) -> int:
+    """Return the blocks that every hidden size of these gates is a multiple of."""
+    return math.lcm(*(gate.form.blocks for gate in gates))
+
+
 def resolve(declared: Iterable[Gate | str]) -> tuple[Gate, ...]:
     """Return the gates declared, plain names as full gates with one bias.
 

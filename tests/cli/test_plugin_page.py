@@ -217,7 +217,7 @@ def test_a_law_that_is_shown_gives_the_number_beside_it() -> None:
         plugin = load("cell", name)
         if issubclass(plugin, StepCell):
             continue
-        sections = {one.key: one.lines for one in cell_sections(plugin, plugin.Config(), name)}
+        sections = {one.key: one.lines for one in cell_sections(plugin, plugin.Config())}
         (line,) = sections["parameters"]
         found = re.fullmatch(r"(.+) = ([\d,]+) at I = (\d+), H = (\d+)", line)
         assert found is not None

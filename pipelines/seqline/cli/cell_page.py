@@ -5,16 +5,13 @@ Letters: I input size, H hidden size.
 
 from __future__ import annotations
 
-import math
 import textwrap
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
 from seqline_plugins.cell import GatedCell, gates_of, parameter_count
-from seqline_plugins.discovery import GROUPS
-from seqline_plugins.errors import DeclarationError, PluginError
-from seqline_plugins.gate import Gate
+from seqline_plugins.gate import Gate, blocks_of
 
 I, H = 64, 128
 """The sizes at which figures are given; H becomes a multiple of the blocks that a form asks for."""
@@ -34,33 +31,25 @@ class Section:
     lines: list[str]
 
 
-def cell_sections(plugin: type[Any], config: Any, name: str) -> list[Section]:
-    """Return the parts of a cell's page.
-
-    Raises `DeclarationError` when its declarations contradict themselves or its equations do not
-    keep to them, and `PluginError` when these fail otherwise.
-    """
+def cell_sections(plugin: type[Any], config: Any) -> list[Section]:
+    """Return the parts of a cell's page; raises `DeclarationError` as `try_equations` does."""
     if not issubclass(plugin, GatedCell):
         lines = [
             "reference: the plain loop. It is a StepCell, a module of one timestep;",
             "there are no equations over gates from which code could be generated.",
         ]
         return [Section("kernel", "Kernel", lines)]
-    try:
-        cell = plugin(config)
-        gates = gates_of(cell)
-        return [*_declared(cell, gates), *_generated(cell, hidden_size(gates))]
-    except DeclarationError:
-        raise  # it names the plugin's file and line
-    except Exception as error:  # whatever a plugin's own code raises
-        cause = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        group = GROUPS["cell"]
-        raise PluginError(f"its equations fail: {cause}", group=group, name=name) from error
+    from seqline_plugins.recurrence.generated.trace import try_equations
+
+    cell = plugin(config)
+    try_equations(cell)
+    gates = gates_of(cell)
+    return [*_declared(cell, gates), *_generated(cell, hidden_size(gates))]
 
 
 def hidden_size(gates: tuple[Gate, ...]) -> int:
     """Return H: 128, or the next size that every gate's blocks divide."""
-    blocks = math.lcm(*(gate.form.blocks for gate in gates))
+    blocks = blocks_of(gates)
     return -(-H // blocks) * blocks
 
 

@@ -40,7 +40,7 @@ def show_plugin(
         options = configured(plugin, kind, name, overrides)
         config = build_config(plugin.Config, options, kind, f"{kind}={name}")
         described = _options(kind, name, config)
-        sections = cell_sections(plugin, config, name) if kind == "cell" else _facts(kind, plugin)
+        sections = cell_sections(plugin, config) if kind == "cell" else _facts(kind, plugin)
     sections = [one for one in sections if code or one.key != "source"]
     entry = find(kind, name)
     distribution, version = origin_of(entry.dist)

@@ -21,7 +21,7 @@ VECTOR_BYTES = 64
 class Cost:
     """Of one layer in one direction.
 
-    kept_bytes      values and chunks' states kept for the backward pass, at once
+    kept_bytes      values, gradients and chunks' states of the backward pass, at most at once
     forward_flops   operations of the products in a forward pass, two for a multiplication and sum
     training_flops  the same, forward and backward, with what is computed again
     """
@@ -55,7 +55,7 @@ def cost_of(
     fed = len(plan.equations.gates) * input_size
     recurrent = sum(n.op == "product" for n in in_order(plan.equations.new.values()))
     forward = 2 * batch * steps * hidden_size * (fed + recurrent * hidden_size)
-    again = forward if chunks > 1 else 0
+    again = forward if chunks > 1 and plan.keeps else 0
     return Cost((batch * kept * token + states) * bytes_each, forward, 3 * forward + again)
 
 

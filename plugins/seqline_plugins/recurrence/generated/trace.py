@@ -8,7 +8,6 @@ Letters: B batch, I input size, H hidden size.
 from __future__ import annotations
 
 import inspect
-import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -31,6 +30,7 @@ from seqline_plugins.cell import (
     place_of,
 )
 from seqline_plugins.errors import DeclarationError, UserError
+from seqline_plugins.gate import blocks_of
 from seqline_plugins.recurrence.generated.graph import LEAVES, Equations, Graph, Node
 from seqline_plugins.recurrence.generated.operations import OPERATIONS, UntraceableError
 
@@ -54,19 +54,20 @@ def trace(cell: GatedCell, input_size: int, hidden_size: int) -> Equations:
 
 
 def try_equations(cell: GatedCell) -> None:
-    """Run a cell's equations on small tensors, whether or not code can be made of them.
+    """Run a cell's equations once on small tensors, whether or not code can be made of them.
 
     Raises `DeclarationError`, with file and line, for declarations that contradict themselves and
     equations that do not keep to them or fail.
     """
-    size = 2 * math.lcm(*(gate.form.blocks for gate in gates_of(cell)))
-    owns_of(cell)
-    check_settable(cell)
     try:
-        trace(cell, size, size)
-    except (UntraceableError, UserError) as error:
-        if isinstance(error, DeclarationError):
-            raise
+        owns_of(cell)
+        check_settable(cell)
+        size = 2 * blocks_of(gates_of(cell))
+        _Tracer(cell, size, size, seed=1).equations()
+    except UserError:
+        raise  # it says what is wrong itself
+    except UntraceableError:
+        pass
     except Exception as error:  # whatever a plugin's own code raises
         what = f"{type(error).__name__}: {' '.join(str(error).split())}"
         raise DeclarationError(f"{place_of(cell, 'equations', error)}: {what}") from error

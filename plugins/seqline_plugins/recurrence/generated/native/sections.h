@@ -12,21 +12,26 @@
 namespace seqline {
 
 // A call on some of the units and rows of another one.
-class Section {
-  public:
-    Section(const Program& program, const Call& whole) : program_(program), whole_(whole), call(whole) {}
-    Section(const Section&) = delete;
+struct Section {
+    const Program& program;
+    const Call& whole;
+    Call call;
+    std::vector<const REAL*> own, noise, initial, last_grad;
+    std::vector<REAL*> own_grad, initial_grad, last;
+
+    Section(const Program& program, const Call& whole) : program(program), whole(whole), call(whole) {}
+    Section(const Section&) = delete;  // the call points into it
 
     void choose(long unit, long units, long row, long rows) {
-        call = whole_;
+        call = whole;
         call.H = units, call.B = rows;
-        const long steps = row * whole_.T, states = row * whole_.all + unit;
+        const long steps = row * whole.T, states = row * whole.all + unit;
         const auto move = [](auto*& place, long by) {
             if (place) place += by;
         };
-        move(call.lengths, row), move(call.x, steps * whole_.I), move(call.x_grad, steps * whole_.I);
-        move(call.output, steps * whole_.all + unit), move(call.output_grad, steps * whole_.all + unit);
-        move(call.W_F, unit * whole_.I), move(call.W_F_grad, unit * whole_.I);
+        move(call.lengths, row), move(call.x, steps * whole.I), move(call.x_grad, steps * whole.I);
+        move(call.output, steps * whole.all + unit), move(call.output_grad, steps * whole.all + unit);
+        move(call.W_F, unit * whole.I), move(call.W_F_grad, unit * whole.I);
         move(call.bias, unit), move(call.bias_grad, unit);
         const auto move_all = [&](auto*& list, auto& moved, long count, long by) {
             if (!list) return;
@@ -34,23 +39,14 @@ class Section {
             for (auto& place : moved) move(place, by);
             list = moved.data();
         };
-        move_all(call.own, own_, program_.owns, unit);
-        move_all(call.own_grad, own_grad_, program_.owns, unit);
-        move_all(call.noise, noise_, program_.noises, steps * whole_.all + unit);
-        move_all(call.initial, initial_, program_.states, states);
-        move_all(call.initial_grad, initial_grad_, program_.states, states);
-        move_all(call.last, last_, program_.states, states);
-        move_all(call.last_grad, last_grad_, program_.states, states);
+        move_all(call.own, own, program.owns, unit);
+        move_all(call.own_grad, own_grad, program.owns, unit);
+        move_all(call.noise, noise, program.noises, steps * whole.all + unit);
+        move_all(call.initial, initial, program.states, states);
+        move_all(call.initial_grad, initial_grad, program.states, states);
+        move_all(call.last, last, program.states, states);
+        move_all(call.last_grad, last_grad, program.states, states);
     }
-
-  private:
-    const Program& program_;
-    const Call& whole_;
-    std::vector<const REAL*> own_, noise_, initial_, last_grad_;
-    std::vector<REAL*> own_grad_, initial_grad_, last_;
-
-  public:
-    Call call;
 };
 
 // How many units and rows a section has.
