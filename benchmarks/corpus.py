@@ -17,7 +17,7 @@ from pathlib import Path
 from measure import Figure, arguments, clean_environment, conclude, machine_state, seqline
 
 EVERY = 0.2
-DONE = re.compile(r"^(prepare|train): done in ([\d.]+) (s|min)", re.MULTILINE)
+DONE = re.compile(r"^(prepare|train): done in ([\d.:]+)", re.MULTILINE)
 NETWORK = (
     "task=text", "architecture.bidirectional=false", "architecture.input_dropout=0",
     "architecture.output_dropout=0", "trainer.max_epochs=null", "trainer.batch_size=50",
@@ -70,11 +70,15 @@ def run(home, file, steps, overrides):
     watcher.join()
     if process.returncode:
         sys.exit(printed)
-    seconds = {
-        stage: float(number) * (60 if unit == "min" else 1)
-        for stage, number, unit in DONE.findall(printed)
-    }
-    return seconds, most[0], printed
+    return {stage: seconds_of(took) for stage, took in DONE.findall(printed)}, most[0], printed
+
+
+def seconds_of(took):
+    """Return what "9.6", "1:37" or "1:02:03" are in seconds."""
+    seconds = 0.0
+    for part in took.split(":"):
+        seconds = 60 * seconds + float(part)
+    return seconds
 
 
 def main():

@@ -51,6 +51,9 @@ POINTWISE = {
 }
 """The pointwise operations and how the C++ source writes them."""
 
+OF_NUMBERS = {"sqrt": "square_root_of_number({0})"}
+"""Those that a number, the same in all lanes, is spared to go through lane by lane."""
+
 
 @dataclass(frozen=True, eq=False)
 class Node:

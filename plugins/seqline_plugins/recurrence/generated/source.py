@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from seqline_plugins.recurrence.generated.graph import POINTWISE, Node, in_order
+from seqline_plugins.recurrence.generated.graph import OF_NUMBERS, POINTWISE, Node, in_order
 from seqline_plugins.recurrence.generated.naming import PLACE, free_name, name_of_place
 from seqline_plugins.recurrence.generated.plan import Plan
 from seqline_plugins.recurrence.generated.templates import AHEAD, FUNCTION, HEADER, PASS, RESERVED
@@ -391,7 +391,8 @@ def _shared_leaf(plan: Plan, node: Node) -> tuple[str, str] | None:
 
 def _expression(node: Node, names: dict[int, str]) -> str:
     value = f"(REAL){node.value!r}" if node.op == "power" else ""
-    return POINTWISE[node.op].format(*(names[id(arg)] for arg in node.args), value=value)
+    written = POINTWISE | OF_NUMBERS if node.shape == "number" else POINTWISE
+    return written[node.op].format(*(names[id(arg)] for arg in node.args), value=value)
 
 
 def _free(wish: str, taken: set[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from seqline_plugins.recurrence.generated.graph import POINTWISE
+from seqline_plugins.recurrence.generated.graph import OF_NUMBERS, POINTWISE
 
 HEADER = """// Generated from the equations of a cell; the names are the cell's own.
 //   x_… W_F x + b of a gate   h_… W_R v of a gate   d_… a gradient
@@ -47,6 +47,6 @@ this thread_local throw true try typedef typeid typename union unsigned using vi
 wchar_t while xor xor_eq std seqline load store first total splat load_part store_part ahead
 ahead_to_write sum slots v n kept saved
 """
-_WRITTEN = " ".join([KEYWORDS, HEADER, FUNCTION, PASS, *POINTWISE.values()])
+_WRITTEN = " ".join([KEYWORDS, HEADER, FUNCTION, PASS, *POINTWISE.values(), *OF_NUMBERS.values()])
 RESERVED = frozenset(re.findall(r"[a-z_]\w*", _WRITTEN))
 """Words that mean something in the source: a value of such a name gets a number."""

@@ -53,11 +53,6 @@ struct Units {
 // What the tokens of a block give to the weights of some units, and to their biases.
 class OuterProducts {
   public:
-#if defined(TILES)
-    static long height() { return has_tiles ? TILE_ROWS : OUTER_ROWS; }
-#else
-    static long height() { return OUTER_ROWS; }
-#endif
     static long room(long depth) { return Units::most * row_of_cells(depth) + Units::most * PANEL + 64; }
     OuterProducts(Cell* room, long depth)
         : left_(room), lda_(row_of_cells(depth)), edge_((REAL*)(room + Units::most * lda_)) {}
@@ -72,37 +67,68 @@ class OuterProducts {
             return sums_;
         }
 #endif
-        for (long k = 0; k < cells_of(units.tokens); k++) {  // past H the slots hold zeros
-            const REAL* here = units.from + k * IN_CELL * units.stride;
-            const bool pair = IN_CELL > 1 && k * IN_CELL + 1 < units.tokens;
-            for (int i = 0; i < OUTER_ROWS; i++) {
-                const REAL one = here[i], next = pair ? here[units.stride + i] : 0;
-                left_[k * OUTER_ROWS + i] = cell_of(one, next);
-                sums_[i] += one;
-                if (IN_CELL > 1) sums_[i] += next;
-            }
-        }
+        if (units.count == Units::most)
+            take_in_strips(Units::most / OUTER_ROWS);
+        else  // past H the slots hold zeros
+            take_in_strips((units.count + OUTER_ROWS - 1) / OUTER_ROWS);
         return sums_;
     }
 
     // Adds their products with a panel of what they multiplied, or sets them.
     void put(const Cell* panel, REAL* to, long width, long valid, bool adds) {
-        if (units_.count == height() && valid == PANEL) return multiply(panel, to, width, adds);
-        for (long i = 0; i < units_.count && adds; i++)
-            std::memcpy(edge_ + i * PANEL, to + i * width, valid * sizeof(REAL));
-        multiply(panel, edge_, PANEL, adds);
-        for (long i = 0; i < units_.count; i++)
-            std::memcpy(to + i * width, edge_ + i * PANEL, valid * sizeof(REAL));
+        const long height = height_of_products();
+        for (long first = 0; first < units_.count; first += height) {
+            const long count = std::min(height, units_.count - first);
+            REAL* const here = to + first * width;
+            if (count == height && valid == PANEL) {
+                multiply(first, panel, here, width, adds);
+                continue;
+            }
+            for (long i = 0; i < count && adds; i++)
+                std::memcpy(edge_ + i * PANEL, here + i * width, valid * sizeof(REAL));
+            multiply(first, panel, edge_, PANEL, adds);
+            for (long i = 0; i < count; i++)
+                std::memcpy(here + i * width, edge_ + i * PANEL, valid * sizeof(REAL));
+        }
     }
 
   private:
-    void multiply(const Cell* panel, REAL* to, long width, bool adds) {
+    static long height_of_products() {
+#if defined(TILES)
+        if (has_tiles) return TILE_ROWS;
+#endif
+        return OUTER_ROWS;
+    }
+    void multiply(long first, const Cell* panel, REAL* to, long width, bool adds) {
 #if defined(TILES)
         if (has_tiles)
             return tile_block(TILE_ROWS, left_, lda_, panel, depth_of(units_.tokens),
                               adds ? to : nullptr, width, to, width);
 #endif
-        outer_block(left_, panel, cells_of(units_.tokens), to, width, adds);
+        outer_block(left_ + first * lda_, panel, cells_of(units_.tokens), to, width, adds);
+    }
+    // A strip of a token's units after the other, each strip's tokens side by side. What the next units
+    // need is fetched meanwhile.
+    INLINED void take_in_strips(const long strips) {
+        typedef REAL Strip __attribute__((vector_size(OUTER_ROWS * sizeof(REAL)), aligned(sizeof(REAL)), may_alias));
+        Strip sums[Units::most / OUTER_ROWS] = {};
+        for (long token = 0; token < units_.tokens; token += IN_CELL) {
+            const REAL* const here = units_.from + token * units_.stride;
+            for (long at = 0; at < Units::most; at += 64 / (long)sizeof(REAL))
+                __builtin_prefetch(here + Units::most + at, 0, 2);
+            const bool pair = IN_CELL > 1 && token + 1 < units_.tokens;
+#pragma GCC unroll 8
+            for (long strip = 0; strip < strips; strip++) {
+                const Strip one = *(const Strip*)(here + strip * OUTER_ROWS);
+                const Strip next = pair ? *(const Strip*)(here + units_.stride + strip * OUTER_ROWS) : Strip{};
+                Cell* const to = left_ + strip * OUTER_ROWS * lda_ + token / IN_CELL * OUTER_ROWS;
+#pragma GCC unroll 8
+                for (int i = 0; i < OUTER_ROWS; i++) to[i] = cell_of(one[i], next[i]);
+                sums[strip] += one;
+                if (IN_CELL > 1) sums[strip] += next;
+            }
+        }
+        std::memcpy(sums_, sums, strips * sizeof(Strip));
     }
 #if defined(TILES)
     void take_as_rows() {
@@ -192,7 +218,7 @@ static void weight_gradients(const Program& program, const Call& call, const Siz
     for (const Kind& kind : kinds) across += rounded_up(kind.width, PANEL);
     long depth = 256;
     while (depth > 32 && depth * across * (long)sizeof(REAL) > 400 * 1024) depth /= 2;
-    const long height = OuterProducts::height();
+    const long height = Units::most;
     const long blocks_each = (sizes.H + height - 1) / height;
     const long blocks = blocks_each * (long)gradients.size();
     const double work = (double)rows.tokens * blocks * height * across;

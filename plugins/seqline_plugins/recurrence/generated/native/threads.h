@@ -7,6 +7,9 @@
 
 #include "program.h"
 #include "vectors.h"
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
 #if defined(__SSE__)
 #include <xmmintrin.h>
 #endif
@@ -15,6 +18,8 @@ namespace seqline {
 
 // Memory of a thread that is kept for the next call, or the caller's own.
 class Room {
+    static constexpr long HUGE_PAGE = 1 << 21;  // weights are read from first to last in every step
+
   public:
     Room() = default;
     explicit Room(void* borrowed) : start_((char*)borrowed), owned_(false) {}
@@ -30,8 +35,12 @@ class Room {
     void reserve(long bytes) {
         if (bytes <= size_) return;
         std::free(start_);
-        size_ = rounded_up(bytes, 4096);
-        start_ = (char*)std::aligned_alloc(64, size_);
+        const long page = bytes < HUGE_PAGE / 8 ? 4096 : HUGE_PAGE;
+        size_ = rounded_up(bytes, page);
+        start_ = (char*)std::aligned_alloc(page, size_);
+#if defined(MADV_HUGEPAGE)
+        if (start_ && page == HUGE_PAGE) madvise(start_, size_, MADV_HUGEPAGE);
+#endif
         if (start_) return;
         size_ = 0;
         throw std::bad_alloc();

@@ -196,6 +196,7 @@ INLINE Vector log_one_plus(Vector x) {  // log (u + (x − (u − 1))) with u = 
         return y;                                           \
     }
 LANEWISE(square_root, std::sqrt)
+INLINE Vector square_root_of_number(Vector x) { return splat(std::sqrt(x[0])); }  // the same in all lanes
 LANEWISE(sine, std::sin)
 LANEWISE(cosine, std::cos)
 LANEWISE(error_function, std::erf)
