@@ -1,4 +1,4 @@
-"""Memory for what a forward pass keeps, used again by the next one.
+"""Memory for what a forward pass keeps, for outputs and for their gradients, used again.
 
 A fresh large buffer costs a page fault for every 4 KiB, in small networks more than the arithmetic.
 So what is given back is kept, as much as was ever in use at once and no more. It lies in huge pages
@@ -7,8 +7,10 @@ where the system has them: a token's numbers are far from the next one's, each r
 
 from __future__ import annotations
 
+import math
 import mmap
 import threading
+import weakref
 from contextlib import suppress
 
 import torch
@@ -16,6 +18,9 @@ from torch import Tensor
 
 SMALL = 1 << 18
 """Numbers in a buffer that torch's own allocator hands out as quickly."""
+
+LARGE = 1 << 20
+"""Numbers of outputs, or of their gradients, that do not stay in cache."""
 
 
 class Tape:
@@ -28,9 +33,20 @@ class Tape:
         _store.give(self.numbers)
 
 
+def empty(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    """Return a tensor to be written, whose memory is given back when no tensor holds it."""
+    if math.prod(shape) < LARGE:
+        return torch.empty(shape, dtype=dtype)
+    buffer = _store.take(math.prod(shape), dtype)
+    array = buffer[: math.prod(shape)].view(torch.uint8).numpy()
+    weakref.finalize(array, _store.give, buffer).atexit = False
+    storage = torch.from_numpy(array).untyped_storage()
+    return torch.empty(0, dtype=dtype).set_(storage, 0, shape)  # type: ignore[call-overload]
+
+
 class _Store:
     def __init__(self) -> None:
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()  # what the garbage collector finds is given at any moment
         self.free: list[Tensor] = []
         self.used = self.most = 0
 

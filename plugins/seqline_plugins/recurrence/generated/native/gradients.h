@@ -53,6 +53,13 @@ struct Units {
 // What the tokens of a block give to the weights of some units, and to their biases.
 class OuterProducts {
   public:
+    // Units of one product.
+    static long height() {
+#if defined(TILES)
+        if (has_tiles) return TILE_ROWS;
+#endif
+        return OUTER_ROWS;
+    }
     static long room(long depth) { return Units::most * row_of_cells(depth) + Units::most * PANEL + 64; }
     OuterProducts(Cell* room, long depth)
         : left_(room), lda_(row_of_cells(depth)), edge_((REAL*)(room + Units::most * lda_)) {}
@@ -76,11 +83,10 @@ class OuterProducts {
 
     // Adds their products with a panel of what they multiplied, or sets them.
     void put(const Cell* panel, REAL* to, long width, long valid, bool adds) {
-        const long height = height_of_products();
-        for (long first = 0; first < units_.count; first += height) {
-            const long count = std::min(height, units_.count - first);
+        for (long first = 0; first < units_.count; first += height()) {
+            const long count = std::min(height(), units_.count - first);
             REAL* const here = to + first * width;
-            if (count == height && valid == PANEL) {
+            if (count == height() && valid == PANEL) {
                 multiply(first, panel, here, width, adds);
                 continue;
             }
@@ -93,12 +99,6 @@ class OuterProducts {
     }
 
   private:
-    static long height_of_products() {
-#if defined(TILES)
-        if (has_tiles) return TILE_ROWS;
-#endif
-        return OUTER_ROWS;
-    }
     void multiply(long first, const Cell* panel, REAL* to, long width, bool adds) {
 #if defined(TILES)
         if (has_tiles)
@@ -218,8 +218,11 @@ static void weight_gradients(const Program& program, const Call& call, const Siz
     for (const Kind& kind : kinds) across += rounded_up(kind.width, PANEL);
     long depth = 256;
     while (depth > 32 && depth * across * (long)sizeof(REAL) > 400 * 1024) depth /= 2;
-    const long height = Units::most;
-    const long blocks_each = (sizes.H + height - 1) / height;
+    long height = Units::most;
+    const auto blocks_of_gate = [&] { return (sizes.H + height - 1) / height; };
+    while (height > OuterProducts::height() && blocks_of_gate() * (long)gradients.size() < 4 * call.threads)
+        height /= 2;  // enough for all threads
+    const long blocks_each = blocks_of_gate();
     const long blocks = blocks_each * (long)gradients.size();
     const double work = (double)rows.tokens * blocks * height * across;
     const long parts = work < 3e5 ? 1 : std::max(1L, std::min(call.threads, blocks));
