@@ -10,7 +10,7 @@ import torch
 
 from seqline_plugins import RecurrentStack
 
-B, T, I, H = 16, 128, 8, 512
+B, T, I, H = 16, 256, 8, 512
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from torch import Tensor
 SMALL = 1 << 18
 """Numbers in a buffer that torch's own allocator hands out as quickly."""
 
-LARGE = 1 << 20
+LARGE = 1 << 21
 """Numbers of outputs, or of their gradients, that do not stay in cache."""
 
 
