@@ -17,7 +17,7 @@ from __future__ import annotations
 import inspect
 import traceback
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -31,6 +31,18 @@ from seqline_plugins.options import NoOptions
 
 class UnknownPartError(UserError, AttributeError):
     """Equations read a gate, a state or a parameter that their cell does not declare."""
+
+    def __init__(self, what: str, name: str, names: Sequence[str]) -> None:
+        there_are = ", ".join(names) or "none"
+        super().__init__(f"there is no {what} '{name}'; there are: {there_are}")
+
+
+def gate_called(name: str, gates: Sequence[Gate]) -> Gate:
+    """Return the gate of that name; raises `UnknownPartError`."""
+    for gate in gates:
+        if gate.name == name:
+            return gate
+    raise UnknownPartError("gate", name, [gate.name for gate in gates])
 
 
 class Parts(Mapping[str, Tensor]):
@@ -46,8 +58,7 @@ class Parts(Mapping[str, Tensor]):
 
     def __getattr__(self, name: str) -> Tensor:
         if name.startswith("_") or name not in self._names:
-            there_are = ", ".join(self._names) or "none"
-            raise UnknownPartError(f"there is no {self._what} '{name}'; there are: {there_are}")
+            raise UnknownPartError(self._what, name, self._names)
         return self._of(name)
 
     def __iter__(self) -> Iterator[str]:

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from seqline_plugins.cell import GatedCell, Parts, Timestep, gates_of, owns_of
+from seqline_plugins.cell import GatedCell, Parts, Timestep, gate_called, gates_of, owns_of
 from seqline_plugins.gate import Form
 from seqline_plugins.recurrence.window import PAST, earlier
 
@@ -237,7 +237,7 @@ class _Recurrent:
         return self.product(name, self.previous)
 
     def product(self, name: str, v: Tensor) -> Tensor:
-        if next(g.form for g in self.weights.gates if g.name == name).name == "none":
+        if gate_called(name, self.weights.gates).form.name == "none":
             return self._biased(name, torch.zeros_like(v))
         form, matrix = self.weights.recurrent_of(name)
         return self._biased(name, form.product(matrix, v))

@@ -72,6 +72,7 @@ def test_equations_that_do_not_keep_to_the_declarations_are_named(kernel: str) -
         "the state 'm' is never set": (lambda t: t.x.a, "hm"),
         "the new state 'h' has the shape": (lambda t: t.x.a[:, :2], "h"),
         "there is no gate 'forgte'; there are: a": (lambda t: t.x.forgte, "h"),
+        "there is no gate 'aa'; there are: a": (lambda t: t.recurrent("aa", t.state.h), "h"),
     }
     for message, (equations, states) in wrong.items():
         stack = RecurrentStack(type(cell_of(equations, tuple(states))), 3, 4, kernel=kernel)

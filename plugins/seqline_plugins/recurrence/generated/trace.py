@@ -24,6 +24,7 @@ from seqline_plugins.cell import (
     Parts,
     Timestep,
     check_settable,
+    gate_called,
     gates_of,
     new_state,
     owns_of,
@@ -177,7 +178,7 @@ class _Tracer(TorchDispatchMode):
 
     def _recurrent(self, name: str, v: Node) -> Node:
         """W_R v by the gate's form, its recurrent bias added."""
-        gate = next(gate for gate in self.gates if gate.name == name)
+        gate = gate_called(name, self.gates)
         owner = gate.shares or name
         if gate.form.name == "none":
             product = self.graph.constant(0)
