@@ -32,9 +32,11 @@ from seqline_plugins.options import NoOptions
 class UnknownPartError(UserError, AttributeError):
     """Equations read a gate, a state or a parameter that their cell does not declare."""
 
-    def __init__(self, what: str, name: str, names: Sequence[str]) -> None:
-        there_are = ", ".join(names) or "none"
-        super().__init__(f"there is no {what} '{name}'; there are: {there_are}")
+
+def unknown_part(what: str, name: str, names: Sequence[str]) -> UnknownPartError:
+    """Return the error that names what there is instead."""
+    there_are = ", ".join(names) or "none"
+    return UnknownPartError(f"there is no {what} '{name}'; there are: {there_are}")
 
 
 def gate_called(name: str, gates: Sequence[Gate]) -> Gate:
@@ -42,7 +44,7 @@ def gate_called(name: str, gates: Sequence[Gate]) -> Gate:
     for gate in gates:
         if gate.name == name:
             return gate
-    raise UnknownPartError("gate", name, [gate.name for gate in gates])
+    raise unknown_part("gate", name, [gate.name for gate in gates])
 
 
 class Parts(Mapping[str, Tensor]):
@@ -58,7 +60,7 @@ class Parts(Mapping[str, Tensor]):
 
     def __getattr__(self, name: str) -> Tensor:
         if name.startswith("_") or name not in self._names:
-            raise UnknownPartError(self._what, name, self._names)
+            raise unknown_part(self._what, name, self._names)
         return self._of(name)
 
     def __iter__(self) -> Iterator[str]:

@@ -173,7 +173,7 @@ class GateWeights(nn.Module):
     def recurrent_of(self, name: str) -> tuple[Form, Tensor]:
         """Return the form and the stored recurrent weights of a gate that has some."""
         owner, H = self.owner[name], self.hidden_size
-        form = next(gate.form for gate in self.gates if gate.name == owner)
+        form = gate_called(owner, self.gates).form
         if owner not in self.full:
             return form, self.W_R_of[owner]
         place = self.full.index(owner)

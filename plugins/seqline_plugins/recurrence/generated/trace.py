@@ -162,7 +162,7 @@ class _Tracer(TorchDispatchMode):
 
     def _fed(self, name: str) -> Node:
         """W_F x + b; the host adds b where no other gate shares W_F, and gives x_t itself."""
-        gate = next(gate for gate in self.gates if gate.name == name)
+        gate = gate_called(name, self.gates)
         owner = gate.shares or name
         if any(one.name == owner for one in self._fed_gates):
             product = self.graph.leaf("fed", owner)
