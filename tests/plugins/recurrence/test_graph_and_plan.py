@@ -15,7 +15,7 @@ from seqline_plugins.recurrence.generated.cut import Network
 from seqline_plugins.recurrence.generated.graph import Graph, in_order
 from seqline_plugins.recurrence.generated.notation import read
 from seqline_plugins.recurrence.generated.plan import Plan, make_plan
-from seqline_plugins.recurrence.generated.tape import SMALL, Tape, _Store
+from seqline_plugins.recurrence.generated.tape import TAPE, _Store, empty
 from seqline_plugins.recurrence.generated.trace import trace
 
 
@@ -181,13 +181,13 @@ def test_derivatives_take_the_places_of_what_they_were_made_from() -> None:
 
 
 def test_a_tape_that_is_given_back_is_used_again() -> None:
-    first = Tape(SMALL, torch.float32)
-    place = first.numbers.data_ptr()
+    first = empty((TAPE,), torch.float32, TAPE)
+    place = first.data_ptr()
     del first
-    again = Tape(SMALL, torch.float32)
-    assert again.numbers.data_ptr() == place
-    other = Tape(SMALL, torch.float32)
-    assert other.numbers.data_ptr() != place  # both are in use
+    again = empty((TAPE,), torch.float32, TAPE)
+    assert again.data_ptr() == place
+    other = empty((TAPE,), torch.float32, TAPE)
+    assert other.data_ptr() != place  # both are in use
 
 
 def test_tapes_never_hold_more_than_was_in_use_at_once() -> None:
@@ -199,7 +199,7 @@ def test_tapes_never_hold_more_than_was_in_use_at_once() -> None:
             store.give(held.pop(draw.randrange(len(held))))
         else:
             dtype = draw.choice([torch.float32, torch.float64])
-            held.append(store.take(draw.randint(SMALL, 8 * SMALL), dtype))
+            held.append(store.take(draw.randint(TAPE, 8 * TAPE), dtype))
             assert held[-1].dtype == dtype
         most = max(most, sum(t.nbytes for t in held))
         free = sum(t.nbytes for t in store.free)
@@ -209,7 +209,7 @@ def test_tapes_never_hold_more_than_was_in_use_at_once() -> None:
 
 def test_a_tape_has_room_for_what_was_asked_and_wastes_little() -> None:
     store = _Store()
-    for count in (SMALL, SMALL + 1, 3 * SMALL + 7, 1_000_003):
+    for count in (TAPE, TAPE + 1, 3 * TAPE + 7, 1_000_003):
         found = store.take(count, torch.float32).numel()
         assert count <= found <= 1.26 * count
-    assert store.take(10, torch.float32).numel() == 10
+    assert empty((10,), torch.float32, TAPE).untyped_storage().nbytes() == 40

@@ -24,7 +24,7 @@ from seqline_plugins.recurrence.generated.library import (
 )
 from seqline_plugins.recurrence.generated.parameters import own_parameter, recurrent_matrix
 from seqline_plugins.recurrence.generated.rest import at_rest, made_once
-from seqline_plugins.recurrence.generated.tape import Tape, empty
+from seqline_plugins.recurrence.generated.tape import OUTPUTS, TAPE, empty
 from seqline_plugins.recurrence.generated.twice import differentiable_gradients, split_arguments
 from seqline_plugins.recurrence.weights import GateWeights
 
@@ -95,7 +95,7 @@ class _Recurrence(torch.autograd.Function):
         x, library = flat[0], shape.library
         B, H = len(x), flat[-1].shape[1]
         keeps = shape.keeps and any(ctx.needs_input_grad)
-        output = empty((B, x.shape[1], H), x.dtype)
+        output = empty((B, x.shape[1], H), x.dtype, OUTPUTS)
         chunks = _chunks(shape, x, H) if keeps else [(0, x.shape[1])]
         tapes = keeps and len(chunks) == 1 and library.plan.keeps
         tape = _new_tape(shape, x, H, chunks[0]) if tapes else None
@@ -105,7 +105,7 @@ class _Recurrence(torch.autograd.Function):
         for chunk in chunks:
             last = [x.new_empty(B, H) for _ in range(shape.states)]
             call = _call(shape, flat, output, chunk, bounds[-1], last)
-            call.tape = None if tape is None else address(tape.numbers)
+            call.tape = None if tape is None else address(tape)
             packed = None if keeps else _room_at_rest(shape, call)
             library.forward(call)
             if packed is not None:
@@ -128,7 +128,7 @@ class _Recurrence(torch.autograd.Function):
             return (None, *differentiable_gradients(equations, *given, *side))
         tape, ctx.tape = ctx.tape, None
         wanted = [
-            empty(tuple(tensor.shape), tensor.dtype) if needed else None
+            empty(tuple(tensor.shape), tensor.dtype, OUTPUTS) if needed else None
             for tensor, needed in zip(flat, ctx.needs_input_grad[1:], strict=True)
         ]
         gradients = _Gradients(shape, flat, output, wanted)
@@ -140,7 +140,7 @@ class _Recurrence(torch.autograd.Function):
                 if shape.library.plan.keeps:
                     again = [torch.empty_like(state) for state in before]
                     call = _call(shape, flat, output, chunk, before, again)
-                    call.tape = address(tape.numbers)
+                    call.tape = address(tape)
                     shape.library.forward(call)
             carried = gradients.go_back(chunk, tape, before, upstream, carried)
             tape = None
@@ -185,14 +185,14 @@ class _Gradients:
     def go_back(
         self,
         chunk: tuple[int, int],
-        tape: Tape,
+        tape: Tensor,
         before: Sequence[Tensor],
         upstream: Tensor | None,
         carried: Sequence[Tensor | None],
     ) -> Sequence[Tensor | None]:
         """Add a chunk's gradients; return those of the states before it."""
         call = _call(self.shape, self.flat, self.output, chunk, before, before)
-        call.tape, call.adds = address(tape.numbers), int(self.adds)
+        call.tape, call.adds = address(tape), int(self.adds)
         call.output_grad, call.last_grad = address(upstream), pointers(carried)
         call.x_grad, call.W_F_grad = address(self.x), address(self.W_F)
         call.bias_grad = address(self.bias)
@@ -230,11 +230,12 @@ def steps_kept(T: int, bytes_a_step: int, budget: int | None) -> int:
     return min(T, max(budget // max(1, bytes_a_step), math.isqrt(T), 1))
 
 
-def _new_tape(shape: Shape, x: Tensor, H: int, chunk: tuple[int, int]) -> Tape:
+def _new_tape(shape: Shape, x: Tensor, H: int, chunk: tuple[int, int]) -> Tensor:
     tokens = len(x) * (chunk[1] - chunk[0])
     if shape.lengths is not None:
         tokens = int((shape.lengths.clamp(max=chunk[1]) - chunk[0]).clamp(min=0).sum())
-    return Tape(tokens * shape.library.tape_stride(x.shape[2], H), x.dtype)
+    numbers = tokens * shape.library.tape_stride(x.shape[2], H)
+    return empty((numbers,), x.dtype, TAPE)
 
 
 def _call(

@@ -16,29 +16,23 @@ from contextlib import suppress
 import torch
 from torch import Tensor
 
-SMALL = 1 << 18
-"""Numbers in a buffer that torch's own allocator hands out as quickly."""
+TAPE = 1 << 18
+"""Numbers on a tape that torch's own allocator hands out as quickly."""
 
-LARGE = 1 << 21
+OUTPUTS = 1 << 21
 """Numbers of outputs, or of their gradients, that do not stay in cache."""
 
 
-class Tape:
-    """A buffer of numbers, given back when nobody holds it any more."""
+def empty(shape: tuple[int, ...], dtype: torch.dtype, least: int) -> Tensor:
+    """Return a tensor to be written; from so many numbers on, it is one of the memory kept here.
 
-    def __init__(self, count: int, dtype: torch.dtype) -> None:
-        self.numbers = _store.take(count, dtype)
-
-    def __del__(self) -> None:
-        _store.give(self.numbers)
-
-
-def empty(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-    """Return a tensor to be written, whose memory is given back when no tensor holds it."""
-    if math.prod(shape) < LARGE:
+    That is given back when no tensor holds it any more. Raises `MemoryError`.
+    """
+    count = math.prod(shape)
+    if count < least:
         return torch.empty(shape, dtype=dtype)
-    buffer = _store.take(math.prod(shape), dtype)
-    array = buffer[: math.prod(shape)].view(torch.uint8).numpy()
+    buffer = _store.take(count, dtype)
+    array = buffer[:count].view(torch.uint8).numpy()
     weakref.finalize(array, _store.give, buffer).atexit = False
     storage = torch.from_numpy(array).untyped_storage()
     return torch.empty(0, dtype=dtype).set_(storage, 0, shape)  # type: ignore[call-overload]
@@ -51,8 +45,6 @@ class _Store:
         self.used = self.most = 0
 
     def take(self, count: int, dtype: torch.dtype) -> Tensor:
-        if count < SMALL:
-            return torch.empty(count, dtype=dtype)
         step = 1 << max(0, count.bit_length() - 3)
         count = -(-count // step) * step  # few sizes, so that one serves for another
         with self.lock:
@@ -68,8 +60,6 @@ class _Store:
         return found
 
     def give(self, buffer: Tensor) -> None:
-        if buffer.numel() < SMALL:
-            return
         with self.lock:
             self.used -= buffer.nbytes
             self.free.append(buffer)
