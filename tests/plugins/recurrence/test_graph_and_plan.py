@@ -15,7 +15,7 @@ from seqline_plugins.recurrence.generated.cut import Network
 from seqline_plugins.recurrence.generated.graph import Graph, in_order
 from seqline_plugins.recurrence.generated.notation import read
 from seqline_plugins.recurrence.generated.plan import Plan, make_plan
-from seqline_plugins.recurrence.generated.tape import TAPE, _Store, empty
+from seqline_plugins.recurrence.generated.tape import LEAST, _Piece, _Store, empty
 from seqline_plugins.recurrence.generated.trace import trace
 
 
@@ -181,35 +181,61 @@ def test_derivatives_take_the_places_of_what_they_were_made_from() -> None:
 
 
 def test_a_tape_that_is_given_back_is_used_again() -> None:
-    first = empty((TAPE,), torch.float32, TAPE)
+    first = empty((LEAST,), torch.float32)
     place = first.data_ptr()
     del first
-    again = empty((TAPE,), torch.float32, TAPE)
+    again = empty((LEAST,), torch.float32)
     assert again.data_ptr() == place
-    other = empty((TAPE,), torch.float32, TAPE)
+    other = empty((LEAST,), torch.float32)
     assert other.data_ptr() != place  # both are in use
 
 
-def test_tapes_never_hold_more_than_was_in_use_at_once() -> None:
+def test_a_smaller_tape_takes_a_part_of_what_is_free_and_gives_it_back() -> None:
+    store = _Store()
+    whole = store.take(24 << 20)
+    store.give(whole)
+    parts = [store.take(size << 20) for size in (5, 11, 8)]
+    assert len(store.blocks) == 1
+    assert store.most == 24 << 20
+    for part in (parts[1], parts[0], parts[2]):
+        store.give(part)
+    again = store.take(24 << 20)
+    assert again.bytes.data_ptr() == whole.bytes.data_ptr()
+
+
+def test_tapes_are_apart_and_hold_little_more_than_was_in_use_at_once() -> None:
     store, draw = _Store(), random.Random(1)
-    held: list[torch.Tensor] = []
+    held: list[_Piece] = []
     most = 0
-    for _ in range(300):
+    for number in range(400):
         if held and draw.random() < 0.5:
             store.give(held.pop(draw.randrange(len(held))))
         else:
-            dtype = draw.choice([torch.float32, torch.float64])
-            held.append(store.take(draw.randint(TAPE, 8 * TAPE), dtype))
-            assert held[-1].dtype == dtype
-        most = max(most, sum(t.nbytes for t in held))
-        free = sum(t.nbytes for t in store.free)
-        assert free + sum(t.nbytes for t in held) <= most
-        assert len({t.data_ptr() for t in [*held, *store.free]}) == len(held) + len(store.free)
+            held.append(store.take(draw.randint(1, 8) << 20))
+            held[-1].bytes[:: 1 << 20] = number % 251
+        most = max(most, sum(len(piece.bytes) for piece in held))
+        spans = sorted((p.bytes.data_ptr(), p.bytes.data_ptr() + len(p.bytes)) for p in held)
+        assert all(end <= start for (_, end), (start, _) in itertools.pairwise(spans))
+    assert store.most == most
+    while held:
+        store.give(held.pop())
+    sizes = [len(block.bytes) for block in store.blocks]
+    assert most <= sum(sizes) < most + min(sizes)
+    assert all(block.is_free for block in store.blocks)
+
+
+def test_what_the_garbage_collector_gives_back_meanwhile_is_taken_later() -> None:
+    store = _Store()
+    piece = store.take(1 << 20)
+    with store.lock:  # as within `take`
+        store.give(piece)
+    assert store.take(1 << 20).bytes.data_ptr() == piece.bytes.data_ptr()
 
 
 def test_a_tape_has_room_for_what_was_asked_and_wastes_little() -> None:
-    store = _Store()
-    for count in (TAPE, TAPE + 1, 3 * TAPE + 7, 1_000_003):
-        found = store.take(count, torch.float32).numel()
-        assert count <= found <= 1.26 * count
-    assert empty((10,), torch.float32, TAPE).untyped_storage().nbytes() == 40
+    for count in (1 << 20, (1 << 20) + 1, (3 << 20) + 7, 4_000_003):
+        store = _Store()
+        assert len(store.take(count).bytes) - count in range(64)
+        (block,) = store.blocks
+        assert count <= len(block.bytes) <= 1.26 * count
+    assert empty((10,), torch.float32).untyped_storage().nbytes() == 40

@@ -12,7 +12,6 @@ from seqline_plugins import RecurrentStack
 from seqline_plugins.cells.lstm import LSTM
 from seqline_plugins.recurrence.generated import run
 from seqline_plugins.recurrence.generated.cost import cost_of
-from seqline_plugins.recurrence.generated.tape import TAPE, empty
 
 pytestmark = pytest.mark.debian("g++")
 
@@ -42,12 +41,14 @@ def test_results_stay_the_same(cell: dict[str, Any], direction: str, lengths: An
 def test_the_tape_holds_what_the_budget_allows(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
 
-    def counted(shape: tuple[int, ...], dtype: torch.dtype, least: int) -> torch.Tensor:
-        if least == TAPE:
-            sizes.append(*shape)
-        return empty(shape, dtype, least)
+    new_tape = run._new_tape
 
-    monkeypatch.setattr(run, "empty", counted)
+    def counted(*given: Any) -> torch.Tensor:
+        tape = new_tape(*given)
+        sizes.append(tape.numel())
+        return tape
+
+    monkeypatch.setattr(run, "_new_tape", counted)
     stack = stack_of({"name": "lstm"}, kernel="generated")
     for budget in (None, 0):
         results(with_budget(stack, budget), inputs(2, 400, 3))

@@ -24,7 +24,7 @@ from seqline_plugins.recurrence.generated.library import (
 )
 from seqline_plugins.recurrence.generated.parameters import own_parameter, recurrent_matrix
 from seqline_plugins.recurrence.generated.rest import at_rest, made_once
-from seqline_plugins.recurrence.generated.tape import OUTPUTS, TAPE, empty
+from seqline_plugins.recurrence.generated.tape import empty
 from seqline_plugins.recurrence.generated.twice import differentiable_gradients, split_arguments
 from seqline_plugins.recurrence.weights import GateWeights
 
@@ -95,7 +95,7 @@ class _Recurrence(torch.autograd.Function):
         x, library = flat[0], shape.library
         B, H = len(x), flat[-1].shape[1]
         keeps = shape.keeps and any(ctx.needs_input_grad)
-        output = empty((B, x.shape[1], H), x.dtype, OUTPUTS)
+        output = empty((B, x.shape[1], H), x.dtype)
         chunks = _chunks(shape, x, H) if keeps else [(0, x.shape[1])]
         tapes = keeps and len(chunks) == 1 and library.plan.keeps
         tape = _new_tape(shape, x, H, chunks[0]) if tapes else None
@@ -128,7 +128,7 @@ class _Recurrence(torch.autograd.Function):
             return (None, *differentiable_gradients(equations, *given, *side))
         tape, ctx.tape = ctx.tape, None
         wanted = [
-            empty(tuple(tensor.shape), tensor.dtype, OUTPUTS) if needed else None
+            empty(tuple(tensor.shape), tensor.dtype) if needed else None
             for tensor, needed in zip(flat, ctx.needs_input_grad[1:], strict=True)
         ]
         gradients = _Gradients(shape, flat, output, wanted)
@@ -235,7 +235,7 @@ def _new_tape(shape: Shape, x: Tensor, H: int, chunk: tuple[int, int]) -> Tensor
     if shape.lengths is not None:
         tokens = int((shape.lengths.clamp(max=chunk[1]) - chunk[0]).clamp(min=0).sum())
     numbers = tokens * shape.library.tape_stride(x.shape[2], H)
-    return empty((numbers,), x.dtype, TAPE)
+    return empty((numbers,), x.dtype)
 
 
 def _call(
