@@ -23,6 +23,8 @@ static void forward_part(const Program& program, const Call& call, const Sizes& 
     const long n = (long)rows.size();
     const long chunk = std::min(chunk_of(program, sizes, n), call.stop - call.start);
     const long gathered = gathered_of(program), x_width = call.I + VL;
+    const long next_x = call.reverse ? -call.I : call.I;
+    const bool spread = call.I * sizeof(REAL) % 1024;  // in the cache, where they stand
     static thread_local Room room;
     const long kept = call.tape ? 0 : n * chunk * sizes.stride;
     const long cells_size = cells_room(program, call, sizes, std::max(n, gathered));
@@ -54,17 +56,19 @@ static void forward_part(const Program& program, const Call& call, const Sizes& 
         // the gates' feed-forward parts of the chunk, W_F x + b
         REAL* places[GATHERED];
         long waiting = 0;
+        const REAL* first_x = nullptr;  // of tokens that stand side by side, or null
         const auto flush = [&] {
             if (waiting)
-                multiply(waiting, block_of_x, x_width, weights.fed, places, false,
-                         bias ? Start::bias : Start::zero, cells, bias);
+                multiply(waiting, first_x ? first_x : block_of_x, first_x ? next_x : x_width,
+                         weights.fed, places, false, bias ? Start::bias : Start::zero, cells, bias);
             waiting = 0;
         };
         if (program.gates)
             for (long r = 0; r < active; r++)
-                for (long t = start; t < std::min(rows[r].length, start + chunk); t++) {
-                    std::memcpy(block_of_x + waiting * x_width,
-                                call.x + step_of(call, rows[r], t) * call.I, call.I * sizeof(REAL));
+                for (long t = start, stop = std::min(rows[r].length, start + chunk); t < stop; t++) {
+                    const REAL* const x = call.x + step_of(call, rows[r], t) * call.I;
+                    if (!waiting) first_x = spread && stop - t >= gathered ? x : nullptr;
+                    if (!first_x) std::memcpy(block_of_x + waiting * x_width, x, call.I * sizeof(REAL));
                     places[waiting++] = slots_of(r, t, start) + program.fed_slot * sizes.padded;
                     if (waiting == gathered) flush();
                 }

@@ -51,7 +51,7 @@ struct Section {
 
 // How many units and rows a section has.
 struct Sections {
-    static constexpr long WEIGHTS = 256 * 1024, TOKENS = 256 * 1024;  // bytes, a thread's
+    static constexpr long WEIGHTS = 256 * 1024, TOKENS = 384 * 1024;  // bytes, a thread's
     const Program& program;
     const Call& call;
     long units, rows;
