@@ -78,7 +78,8 @@ INLINE Vector with_sign_of(Vector magnitude, Vector x) {
     return as_vector(as_whole(magnitude) | (as_whole(x) & (sign - Whole{})));
 }
 
-// Constants by precision: bits of the fraction, ln 2 in two parts, Taylor's 1/n!.
+// Constants by precision: bits of the fraction, ln 2 in two parts, and (e^r − 1 − r) / r² for |r| ≤ ln 2 / 2
+// as a polynomial: of float the one of least error, 2^−28 of e^r (Remez), of double Taylor's.
 template <class T> struct Exponential;
 template <> struct Exponential<float> {
     static constexpr int fraction = 23, bias = 127;
@@ -86,9 +87,9 @@ template <> struct Exponential<float> {
     static constexpr float ln2_high = 0.693359375f, ln2_low = -2.12194440e-4f;
     static constexpr float lowest = -104.0f, highest = 89.0f, vanishing = -88.0f;
     static constexpr float tanh_one = 10.0f;  // tanh is 1 from here on
-    static constexpr int terms = 6;
-    static constexpr float inverse_factorials[] = {1 / 2.f, 1 / 6.f, 1 / 24.f, 1 / 120.f,
-                                                   1 / 720.f, 1 / 5040.f};
+    static constexpr int terms = 5;
+    static constexpr float series[] = {0.499999934f, 0.166665204f, 0.0416683908f, 0.00836874511f,
+                                       0.00138145401f};
     static constexpr float smallest_normal = 1.17549435e-38f, two_to_fraction = 8388608.0f;
     static constexpr int log_terms = 5;
 };
@@ -100,7 +101,7 @@ template <> struct Exponential<double> {
     static constexpr double lowest = -746.0, highest = 710.0, vanishing = -709.0;
     static constexpr double tanh_one = 20.0;
     static constexpr int terms = 12;
-    static constexpr double inverse_factorials[] = {
+    static constexpr double series[] = {
         1 / 2., 1 / 6., 1 / 24., 1 / 120., 1 / 720., 1 / 5040., 1 / 40320., 1 / 362880.,
         1 / 3628800., 1 / 39916800., 1 / 479001600., 1 / 6227020800.};
     static constexpr double smallest_normal = 2.2250738585072014e-308;
@@ -110,30 +111,56 @@ template <> struct Exponential<double> {
 using E = Exponential<REAL>;
 constexpr REAL LOG2_E = (REAL)1.44269504088896340736;
 
-// x = n ln 2 + r with |r| ≤ ln 2 / 2; returns e^r − 1, what its rounding lost, and n.
+INLINE Vector power_of_two(Whole n) { return as_vector((n + E::bias) << E::fraction); }
+
+// x = n ln 2 + r with |r| ≤ ln 2 / 2; holds e^r − 1, what its rounding lost, and n, also in bits.
 struct Reduced {
-    Vector high, low;
-    Whole n;
+    Vector high, low, n;
+    Whole bits;
+#if defined(__AVX512F__)
+    Vector scaled(Vector x) const {  // x · 2^n
+        Vector y;
+        if (sizeof(REAL) == 4)
+            asm("vscalefps %2, %1, %0" : "=v"(y) : "v"(x), "v"(n));
+        else
+            asm("vscalefpd %2, %1, %0" : "=v"(y) : "v"(x), "v"(n));
+        return y;
+    }
+    static constexpr REAL lowest = E::lowest;  // of x, where `scaled_once` of a positive number is 0
+    Vector scaled_once(Vector x) const { return scaled(x); }
+#else
+    Vector scaled(Vector x) const {
+        Whole half = bits >> 1;  // in two steps: 2^n alone may be too large or too small
+        return x * power_of_two(half) * power_of_two(bits - half);
+    }
+    static constexpr REAL lowest = E::vanishing;
+    Vector scaled_once(Vector x) const { return x * power_of_two(bits); }
+#endif
 };
 INLINE Reduced reduced_expm1(Vector x) {
     Vector shifted = x * LOG2_E + E::rounder;
     Vector whole = shifted - E::rounder;
     Vector r = x - whole * E::ln2_high - whole * E::ln2_low;
-    Vector p = splat(E::inverse_factorials[E::terms - 1]);
+    Vector p = splat(E::series[E::terms - 1]);
 #pragma GCC unroll 16
-    for (int i = E::terms - 2; i >= 0; i--) p = p * r + E::inverse_factorials[i];
+    for (int i = E::terms - 2; i >= 0; i--) p = p * r + E::series[i];
     Vector rest = p * r * r;
     Vector high = rest + r;
-    return {high, rest - (high - r), as_whole(shifted) - as_whole(splat(E::rounder))};
+    return {high, rest - (high - r), whole, as_whole(shifted) - as_whole(splat(E::rounder))};
 }
-INLINE Vector power_of_two(Whole n) { return as_vector((n + E::bias) << E::fraction); }
-INLINE Vector times_power_of_two(Vector x, Whole n) {
-    Whole half = n >> 1;  // in two steps: 2^n alone may be too large or too small
-    return x * power_of_two(half) * power_of_two(n - half);
+INLINE Vector near_inverse(Vector x) {  // to 14 bits at least
+#if defined(__AVX512F__)
+    if (sizeof(REAL) == 4) {
+        Vector y;
+        asm("vrcp14ps %1, %0" : "=v"(y) : "v"(x));
+        return y;
+    }
+#endif
+    return 1 / x;
 }
-// (a + a_low) / (d + d_low), rounded nearly once.
+// (a + a_low) / (d + d_low), rounded nearly once: the error of a float's inverse counts squared.
 INLINE Vector quotient(Vector a, Vector a_low, Vector d, Vector d_low) {
-    Vector inverse = 1 / d;
+    Vector inverse = near_inverse(d);
     Vector q = a * inverse;
     Vector remainder = (a - q * d) + (a_low - q * d_low);
     return q + remainder * inverse;
@@ -144,13 +171,13 @@ INLINE Vector exponential(Vector x) {
     Vector bounded = choose(x < E::lowest, splat(E::lowest), x);
     bounded = choose(bounded > E::highest, splat(E::highest), bounded);
     Reduced p = reduced_expm1(bounded);
-    return times_power_of_two(p.high + 1, p.n);
+    return p.scaled(p.high + 1);
 }
-INLINE Vector sigmoid(Vector x) {  // by e^−|x|, which cannot overflow; 0 where e^x would be denormal
+INLINE Vector sigmoid(Vector x) {  // by e^−|x|, which cannot overflow
     Vector down = -absolute(x);
-    down = choose(down < E::vanishing, splat(E::vanishing), down);
+    down = choose(down < Reduced::lowest, splat(Reduced::lowest), down);
     Reduced p = reduced_expm1(down);
-    Vector e = (p.high + 1) * power_of_two(p.n);
+    Vector e = p.scaled_once(p.high + 1);
     Vector d = e + 1;
     return quotient(choose(x < 0, e, splat(1)), Vector{}, d, e - (d - 1));
 }
@@ -158,7 +185,7 @@ INLINE Vector tanh(Vector x) {  // (e^2|x| − 1) / (e^2|x| + 1), with the sign 
     Vector magnitude = absolute(x);
     Vector bounded = choose(magnitude > E::tanh_one, splat(E::tanh_one), magnitude);
     Reduced p = reduced_expm1(bounded + bounded);
-    Vector scale = power_of_two(p.n);
+    Vector scale = p.scaled_once(splat(1));
     Vector e = scale * p.high + (scale - 1), e_low = scale * p.low;
     Vector d = e + 2;
     return with_sign_of(quotient(e, e_low, d, (e - (d - 2)) + e_low), x);
