@@ -17,6 +17,9 @@ from seqline_plugins.cell import GatedCell
 from seqline_plugins.gate import Gate
 from seqline_plugins.recurrence.layer import RecurrentLayer
 
+WIDTH = 79
+"""Characters of a line that no terminal breaks."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -63,17 +66,32 @@ def count(module: nn.Module) -> int:
 
 
 def render(rows: list[Row]) -> str:
-    """Return the summary as aligned plain text with its total."""
+    """Return the summary as aligned plain text with its total, in lines that a terminal has."""
     total = sum(row.parameters for row in rows)
-    table = [(row.part, row.made_of, f"{row.parameters:,}") for row in rows]
-    table.insert(0, ("part", "gates × (W_F, W_R, b)", "parameters"))
+    table = [("part", "gates × (W_F, W_R, b)", "parameters")]
+    others = max(len(row.part) for row in rows) + len(f"  {total:,}  ")
+    for row in rows:
+        first, *more = _folded(row.made_of, max(24, WIDTH - max(others, len("  parameters  "))))
+        table.append((row.part, first, f"{row.parameters:,}"))
+        table += [("", text, "") for text in more]
     table.append(("total", "", f"{total:,}"))
     widths = [max(len(line[column]) for line in table) for column in range(3)]
     lines = [
-        f"{part:<{widths[0]}}  {made_of:<{widths[1]}}  {number:>{widths[2]}}"
+        f"{part:<{widths[0]}}  {made_of:<{widths[1]}}  {number:>{widths[2]}}".rstrip()
         for part, made_of, number in table
     ]
     return "\n".join(lines) + "\n"
+
+
+def _folded(made_of: str, width: int) -> list[str]:
+    """Return a description in lines that are no longer, where its parts allow it."""
+    lines: list[str] = []
+    for part in made_of.split(" + "):
+        if lines and len(lines[-1]) + len(f" + {part}") <= width:
+            lines[-1] += f" + {part}"
+        else:
+            lines.append(f"+ {part}" if lines else part)
+    return lines
 
 
 def _layer_name(name: str, layer: RecurrentLayer) -> str:

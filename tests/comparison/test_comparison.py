@@ -130,3 +130,14 @@ def test_what_all_rows_share_stands_above_the_table() -> None:
     first, head, *_ = said.getvalue().splitlines()
     assert first == "task pos_tagging, architecture many_to_many, metric accuracy"
     assert head.split() == ["cell", "mean", "seeds", "baseline", "parameters"]
+
+
+def test_a_single_seed_is_said_to_tell_little() -> None:
+    def shown(*given: Any) -> str:
+        said = io.StringIO()
+        show(tabulate(list(given)), Console(file=said, width=80))
+        return said.getvalue()
+
+    once = [run(1, 0.7), run(2, 0.8, cell__name="gru")]
+    assert "one seed each" in shown(*once)
+    assert "one seed each" not in shown(*once, run(3, 0.7, trainer__seed="1"))

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from seqline.summary import count, render, summarize
+from seqline.summary import Row, count, render, summarize
 from seqline_plugins.build import build_architecture
 
 
@@ -91,3 +91,13 @@ def test_the_summary_is_aligned_plain_text_of_80_columns() -> None:
     assert lines[0].split()[0] == "part" and lines[0].endswith("parameters")
     assert len({len(line) for line in lines}) == 1
     assert len(lines[0]) <= 80
+
+
+def test_the_summary_keeps_its_figures_beside_what_they_count_in_80_columns() -> None:
+    made_of = "Ran 1 × (16×528, none) + 2 × (16×528, 16×16, 16)"
+    rows = [Row("architecture layer 1 →", made_of, 25_888), Row("head", "32 → 92", 3_036)]
+    lines = render(rows).splitlines()
+    assert max(map(len, lines)) < 80
+    (layer,) = (line for line in lines if line.startswith("architecture"))
+    assert layer.split()[-1] == "25,888"
+    assert " ".join(" ".join(lines).split()).count("+ 2 × (16×528, 16×16, 16)") == 1

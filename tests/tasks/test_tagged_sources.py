@@ -229,7 +229,7 @@ def test_tags_that_training_never_had_are_counted_and_named() -> None:
     train = [{"words": ["a", "b"], "tags": ["X", None]}]
     test = [{"words": ["a", "b", "c", "d"], "tags": ["X", "NEW", "NEW", None]}]
     (warning,) = SOURCE.warnings({"train": train, "validation": train, "test": test})
-    assert warning == "2 test words have a tag that training never had: NEW."
+    assert warning == "2 test words have a tag that training never had: 'NEW'."
 
 
 def test_the_built_in_data_are_cantonese_with_untagged_words_kept() -> None:

@@ -17,7 +17,7 @@ I, H = 64, 128
 """The sizes at which figures are given; H becomes a multiple of the blocks that a form asks for."""
 
 LEGEND = (
-    "x.G  W_F x_t + b of gate G    h.G  W_R h_{t-1}    recurrent(G, v)  W_R v",
+    "x.G  W_F x_t, + b if G has one   h.G  W_R h_{t-1}   recurrent(G, v)  W_R v",
     "state  before the step        new  after it       own  the cell's parameters",
 )
 

@@ -33,7 +33,7 @@ def list_plugins(kind: str | None = None, *, check: bool = False, as_json: bool 
 
 
 def _show(rows: list[dict[str, str]]) -> None:
-    """Print the rows as a table that fits 80 columns; what is wrong stands below."""
+    """Print the rows as a table; targets where the width allows it; what is wrong stands below."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -41,22 +41,26 @@ def _show(rows: list[dict[str, str]]) -> None:
     table = Table(box=SIMPLE_HEAD, pad_edge=False, caption_justify="left")
     for column in ("kind", "name", "from"):
         table.add_column(column, no_wrap=True)
-    table.add_column("target", overflow="fold")
+    console = Console()
+    widest = [max(map(len, texts)) for texts in zip(*(_cells(row) for row in rows), strict=True)]
+    shown = 4 if sum(widest) + 2 * len(widest) <= console.width else 3
+    if shown == 4:
+        table.add_column("target", no_wrap=True)
     broken = [row for row in rows if row["state"] not in (NOT_CHECKED, GOOD)]
     for row in rows:
-        twice = row["state"] == DUPLICATE
-        name = f"{row['name']} ({DUPLICATE})" if twice else row["name"]
-        origin = f"{row['distribution']} {row['version']}"
-        table.add_row(
-            row["kind"], name, origin, row["target"], style="red" if row in broken else None
-        )
+        table.add_row(*_cells(row)[:shown], style="red" if row in broken else None)
     if any(row["state"] == NOT_CHECKED for row in rows):
         table.caption = f"{NOT_CHECKED}: read from metadata alone, nothing was imported"
-    console = Console()
     console.print(table)
     for row in broken:
         said = f"{row['kind']} {row['name']}: {row['state']}"
         console.print(said, style="red", markup=False, highlight=False)
+
+
+def _cells(row: dict[str, str]) -> tuple[str, str, str, str]:
+    twice = row["state"] == DUPLICATE
+    name = f"{row['name']} ({DUPLICATE})" if twice else row["name"]
+    return row["kind"], name, f"{row['distribution']} {row['version']}", row["target"]
 
 
 def _rows(kind: str, check: bool) -> list[dict[str, str]]:

@@ -18,6 +18,7 @@ from seqline_plugins.discovery import installed
 if TYPE_CHECKING:
     from seqline.flow import RunReport
 
+NO_BREAK = "\u00a0"
 SAMPLES = 3
 
 
@@ -101,7 +102,10 @@ def _sample(text: str, console: Console) -> Text:
         return Text(text)
     shown = Text()
     for number, part in enumerate(text.split("**")):
-        shown.append(part, style="bold red" if number % 2 else None)
+        marked = number % 2 == 1
+        shown.append(
+            part.replace(" ", NO_BREAK) if marked else part, "bold red" if marked else None
+        )
     return shown
 
 

@@ -65,7 +65,8 @@ class SweepProgress:
                 if line.left is not None:
                     line.share = gone / max(1e-9, gone + line.left)
                 if message["primary"] is not None:
-                    line.figure = f"{message['primary_name']} {message['primary']:.4f}"
+                    shown = f"{message['primary_name']} {message['primary']:.4f}"
+                    line.figure = f"validation {shown}"
 
     def ended(self, number: int, outcome: Outcome) -> None:
         """Take how a child ended."""

@@ -71,6 +71,8 @@ def show(rows: Sequence[Row], console: Console) -> None:
     if plain:  # a pipe has no width
         console = Console(file=console.file, width=400, highlight=False)
     console.print(table)
+    if len(rows) > 1 and all(row.seeds == 1 for row in rows):
+        console.print("one seed each: a small difference may be chance; trainer.seed=0,1,2 tells")
 
 
 def as_markdown(rows: Sequence[Row]) -> str:

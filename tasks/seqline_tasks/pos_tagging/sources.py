@@ -50,7 +50,7 @@ class TaggedSource(Source):
         known = {tag for example in splits["train"] for tag in example["tags"]}
         new = [t for e in splits["test"] for t in e["tags"] if t not in known and t is not None]
         if new:
-            names = ", ".join(sorted(set(new))[:10])
+            names = ", ".join(f"'{tag}'" for tag in sorted(set(new))[:10])
             found.append(f"{len(new)} test words have a tag that training never had: {names}.")
         return found
 
