@@ -108,6 +108,8 @@ def examine(kind: str, entry: EntryPoint) -> type[Any]:
         raise
     except BaseException as error:  # a plugin may even call sys.exit when it is imported
         cause = " ".join(str(error).split())
+        if isinstance(error, AttributeError) and error.name == entry.attr.partition(".")[0]:
+            cause += f"; name the class so, or mend the entry point '{entry.value}'"
         raise _refusal(kind, entry, f"{type(error).__name__}: {cause}{_place(error)}") from error
     if not (isinstance(plugin, type) and issubclass(plugin, _contracts(kind))):
         wanted = " or ".join(contract.__name__ for contract in _contracts(kind))

@@ -25,7 +25,7 @@ BROKEN = {
     "raises": ("raise RuntimeError('no luck')", "RuntimeError: no luck"),
     "wrong_type": ("Cell = 3", "expected a subclass of GatedCell or StepCell"),
     "other_class": ("class Cell: pass", "expected a subclass of GatedCell or StepCell"),
-    "no_class": ("x = 1", "has no attribute 'Cell'"),
+    "no_class": ("x = 1", "has no attribute 'Cell'; name the class so, or mend the entry"),
     "no_config": (GOOD + "    Config = {}\n", "expected a dataclass"),
 }
 

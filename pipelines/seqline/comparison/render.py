@@ -45,9 +45,9 @@ def cells_of(rows: Sequence[Row]) -> Iterator[list[str]]:
 
 
 def show(rows: Sequence[Row], console: Console) -> None:
-    """Print the table; columns that are empty everywhere, or the same in all rows, are left out.
+    """Print the table without columns that are empty everywhere; no figure is ever cut.
 
-    What is the same stands above the table.
+    What is the same in all rows stands above it, what finds no room beside the rest is named below.
     """
     plain = not console.is_terminal
     texts = list(cells_of(rows))
@@ -56,23 +56,47 @@ def show(rows: Sequence[Row], console: Console) -> None:
         values = {line[place] for line in texts}
         if values == {""}:
             continue
-        if len(rows) > 1 and len(values) == 1 and place < LEFT:
+        if len(values) == 1 and place < LEFT and (len(rows) > 1 or name != "cell"):
             common.append(f"{name} {texts[0][place]}")
         else:
             kept.append(place)
     if common:
         console.print(", ".join(common), soft_wrap=True)
-    table = Table(box=None if plain else SIMPLE_HEAD, pad_edge=False)
-    for place in kept:
-        right = place >= LEFT
-        table.add_column(COLUMNS[place], justify="right" if right else "left", no_wrap=plain)
-    for row, line in zip(rows, texts, strict=True):
-        table.add_row(*(line[place] for place in kept), style="bold" if row.best else None)
     if plain:  # a pipe has no width
         console = Console(file=console.file, width=400, highlight=False)
+    left_out: list[str] = []
+    table = _table(rows, texts, kept, plain)
+    for name in reversed(COLUMNS[LEFT + 2 :]):
+        if console.measure(table).minimum <= console.width:
+            break
+        if (place := COLUMNS.index(name)) in kept:
+            kept.remove(place)
+            left_out.insert(0, name)
+            table = _table(rows, texts, kept, plain)
     console.print(table)
+    if left_out:
+        console.print(f"no room for {', '.join(left_out)}: a wider terminal or a pipe shows them")
     if len(rows) > 1 and all(row.seeds == 1 for row in rows):
         console.print("one seed each: a small difference may be chance; trainer.seed=0,1,2 tells")
+
+
+def _table(
+    rows: Sequence[Row], texts: Sequence[Sequence[str]], kept: Sequence[int], plain: bool
+) -> Table:
+    table = Table(box=None if plain else SIMPLE_HEAD, pad_edge=False)
+    for place in kept:
+        is_figure = place >= LEFT
+        table.add_column(
+            COLUMNS[place],
+            justify="right" if is_figure else "left",
+            no_wrap=plain or is_figure,
+            min_width=max(len(text[place]) for text in (COLUMNS, *texts))
+            if is_figure or COLUMNS[place] == "cell"
+            else None,
+        )
+    for row, line in zip(rows, texts, strict=True):
+        table.add_row(*(line[place] for place in kept), style="bold" if row.best else None)
+    return table
 
 
 def as_markdown(rows: Sequence[Row]) -> str:

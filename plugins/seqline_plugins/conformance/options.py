@@ -21,27 +21,19 @@ from seqline_plugins.recurrence import RecurrentStack
 
 Net = TypeVar("Net", bound=nn.Module)
 CHECKS = Checks()
-WIDEST = 100
-"""Letters in the first line of a help text."""
 READ_BY_SEQLINE = {"task": ("online",)}
 """Options that need no reader in the plugin: seqline asks for them itself."""
 
 
 @CHECKS.add
 def help_says_what_it_is(subject: Subject) -> None:
-    """The class has a docstring of its own, its first line short."""
+    """The class has a docstring of its own."""
     plugin = subject.plugin
     text = inspect.cleandoc(plugin.__dict__.get("__doc__") or "")
     if not text:
         raise WrongError(
             f"class {plugin.__name__} has no docstring; `seqline plugins show` prints it: say in a "
             "line what it is, with its equation and paper."
-        )
-    first = text.splitlines()[0]
-    if len(first) > WIDEST:
-        raise WrongError(
-            f"the first line of {plugin.__name__}'s docstring has {len(first)} letters, expected "
-            f"{WIDEST} at most: say it shorter and put the rest below an empty line."
         )
 
 
