@@ -63,7 +63,9 @@ def _declared(cell: GatedCell, gates: tuple[Gate, ...]) -> list[Section]:
     ]
     first, *others = cell.state
     beside = [("state", f"{first} (the output)" + "".join(f", {name}" for name in others))]
-    beside += [("own", f"{name}, H numbers") for name in cell.own]
+    beside += [
+        ("own", f"{name}, H numbers{_starts_at(own.init)}") for name, own in cell.own.items()
+    ]
     beside += [("noise", f"{name}, 1 with chance {one.chance}") for name, one in cell.noise.items()]
     table += ["", *(f"{kind}  {text}" for kind, text in beside)]
     size = hidden_size(gates)
@@ -86,9 +88,12 @@ def _row(gate: Gate) -> tuple[str, str, str, str]:
     }.get(gate.form.name, "H × H")
     if gate.shares is not None:
         fed = recurrent = f"those of {gate.shares}"
-    start = "" if gate.bias_init is None else f" (starts at {gate.bias_init:g})"
-    biases = [f"b{start}"] * gate.bias + ["b_R"] * gate.recurrent_bias
+    biases = [f"b{_starts_at(gate.bias_init)}"] * gate.bias + ["b_R"] * gate.recurrent_bias
     return gate.name, fed, recurrent, ", ".join(biases) or "none"
+
+
+def _starts_at(value: float | None) -> str:
+    return "" if value is None else f" (starts at {value:g})"
 
 
 def _law(cell: GatedCell, gates: tuple[Gate, ...]) -> str:
