@@ -6,7 +6,6 @@ import pytest
 import torch
 from toy_language import sentences
 
-from seqline_tasks.pos_tagging.encoding import affixes_of
 from seqline_tasks.pos_tagging.inputs import WordInputs
 
 SIZES = {"words": 6, "characters": 4, "affixes": 2 * 2 * 2, "shape": 4}
@@ -64,36 +63,13 @@ def test_one_word_has_the_same_features_wherever_it_stands(encode, options) -> N
 def test_words_become_unknown_in_training_only_rare_ones_more_often(encode, options) -> None:
     strength = 1.0
     inputs, batch = made(encode, options, words={"size": 6, "dropout": strength, "min_count": 1})
-    counts = batch["count"][batch["token"]]
+    numbers, counts = batch["word"][batch["token"]], batch["count"][batch["token"]]
     inputs.eval()
-    assert inputs._unknown(batch) is None
+    assert torch.equal(inputs._word_numbers(batch), numbers)
     inputs.train()
-    draws = torch.stack([inputs._unknown(batch) for _ in range(600)]).double().mean(0)
+    draws = torch.stack([inputs._word_numbers(batch) == 1 for _ in range(600)]).double().mean(0)
     wanted = strength / (strength + counts.double())
     torch.testing.assert_close(draws, wanted, rtol=0, atol=0.1)
-
-
-@pytest.mark.parametrize("least", [1, 2])
-def test_an_unknown_word_has_the_affixes_that_it_would_have_had_unseen(
-    encode, options, least
-) -> None:
-    examples = [{"words": [word], "tags": ["X"]} for word in ("aab", "aac", "aad", "bbb", "bbc")]
-    changed = {"affixes": {"size": 3, "longest": 2, "min_count": least}}
-    changed |= {"words": {"size": 4, "min_count": 1, "dropout": 1e9}}
-    encoding, _ = encode(examples, **changed)
-    unseen, others = encoding.encode([examples[-1]]), encode(examples[:-1], **changed)[0]
-    known = [affix in others.affixes for affix in affixes_of("bbc", 2)]
-    assert any(known) == (least == 1) and not all(known)
-
-    inputs = WordInputs(
-        options(**changed, **{kind: OFF[kind] for kind in ("characters", "shape")}), encoding
-    )
-    features, _ = inputs.train()(unseen.batch([0]))
-    expected = [
-        encoding.affixes[a] if k else 1 for a, k in zip(affixes_of("bbc", 2), known, strict=True)
-    ]
-    wanted = torch.cat([inputs.words.weight[1], inputs.affixes.weight[expected].flatten()])
-    assert torch.equal(features[0, 0], wanted)
 
 
 def test_characters_are_read_to_each_words_own_ends(encode, options) -> None:

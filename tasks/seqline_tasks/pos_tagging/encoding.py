@@ -32,10 +32,7 @@ UNSCORED = -100
 
 @dataclass
 class TagEncoding(Encoding):
-    """Vocabularies by name, each word to its number; numbers 0 and 1 are padding and unknown.
-
-    `rare_affixes` are those that would be unknown without one of the words that have them.
-    """
+    """Vocabularies by name, each word to its number; numbers 0 and 1 are padding and unknown."""
 
     longest_affix: int
     max_characters: int
@@ -46,7 +43,6 @@ class TagEncoding(Encoding):
     affixes: dict[str, int]
     shapes: dict[str, int]
     lowercase: bool = False
-    rare_affixes: list[int] = field(default_factory=list)
     auxiliary: dict[str, list[str]] = field(default_factory=dict)
     _tag_numbers: dict[str, int] = field(init=False, repr=False)
 
@@ -69,8 +65,7 @@ class TagEncoding(Encoding):
             vectors[word.lower() if config.words.lowercase else word] += count
         longest = config.affixes.longest if config.affixes.size else 0
         shapes = Counter(map(shape_of, words) if config.shape.size else ())
-        affixes = Counter(affix for word in words for affix in set(affixes_of(word, longest)))
-        known_affixes = _number(affixes, config.affixes.min_count)
+        affixes = Counter(affix for word in words for affix in affixes_of(word, longest))
         return cls(
             longest_affix=longest,
             max_characters=config.characters.max_length,
@@ -78,14 +73,9 @@ class TagEncoding(Encoding):
             word_counts=dict(sorted(words.items())),
             words=_number(vectors, config.words.min_count),
             characters=_number(Counter(char for word in words for char in word), 1),
-            affixes=known_affixes,
+            affixes=_number(affixes, config.affixes.min_count),
             shapes=_number(shapes, 1),
             lowercase=config.words.lowercase,
-            rare_affixes=[
-                number
-                for affix, number in known_affixes.items()
-                if affixes[affix] == config.affixes.min_count
-            ],
             auxiliary={
                 column: sorted(v for v, n in counts.items() if n >= config.auxiliary.min_count)
                 for column, counts in others.items()

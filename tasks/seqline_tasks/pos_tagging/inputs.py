@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from seqline_plugins.recurrence import RecurrentStack
@@ -24,9 +24,6 @@ class WordInputs(Inputs):
         words, affixes, shape = config.words, config.affixes, config.shape
         self.words = _vectors(len(encoding.words), words.size)
         self.affixes = _vectors(len(encoding.affixes), affixes.size)
-        rare = torch.zeros(len(encoding.affixes) + SPECIAL, dtype=torch.bool)
-        rare[encoding.rare_affixes] = True
-        self.register_buffer("rare_affixes", rare, persistent=False)
         self.shapes = _vectors(len(encoding.shapes), shape.size)
         self.characters: CharacterReader | None = None
         if config.characters.hidden_size:
@@ -39,47 +36,29 @@ class WordInputs(Inputs):
         )
 
     def forward(self, batch: Batch) -> tuple[Float[Tensor, "B T I"], Int[Tensor, "B"]]:
-        """Return every word's features; in training, rare words are now and then unknown.
-
-        So are then their affixes that no other word has, as they are of a word never seen.
-        """
-        token, unknown = batch["token"], self._unknown(batch)
-        features, of_types = [], []
+        """Return every word's features; in training, rare words are now and then unknown."""
+        token = batch["token"]
+        features = []
         if self.words is not None:
-            numbers = batch["word"][token]
-            features.append(
-                self.words(numbers if unknown is None else numbers.masked_fill(unknown, UNKNOWN))
-            )
+            features.append(self.words(self._word_numbers(batch)))
+        of_types = []
         if self.characters is not None:
             of_types.append(self.characters(batch["characters"], batch["character_lengths"]))
+        if self.affixes is not None:
+            of_types.append(self.affixes(batch["affixes"]).flatten(1))
         if self.shapes is not None:
             of_types.append(self.shapes(batch["shape"]))
         if of_types:
             features.append(nn.functional.embedding(token, torch.cat(of_types, dim=-1)))
-        if self.affixes is not None:
-            features.append(self._affixes(self.affixes, batch["affixes"], token, unknown))
         return torch.cat(features, dim=-1), batch["lengths"]
 
-    def _unknown(self, batch: Batch) -> Bool[Tensor, "B T"] | None:
-        strength = self.config.words.dropout
+    def _word_numbers(self, batch: Batch) -> Int[Tensor, "B T"]:
+        numbers, strength = batch["word"][batch["token"]], self.config.words.dropout
         if not self.training or not strength:
-            return None
+            return numbers
         probability = (strength / (strength + batch["count"].clamp(min=1)))[batch["token"]]
-        return torch.rand(probability.shape, device=probability.device) < probability
-
-    def _affixes(
-        self,
-        vectors: nn.Embedding,
-        numbers: Int[Tensor, "U A"],
-        token: Int[Tensor, "B T"],
-        unknown: Bool[Tensor, "B T"] | None,
-    ) -> Float[Tensor, "B T F"]:
-        of_types = vectors(numbers).flatten(1)
-        if unknown is None:
-            return nn.functional.embedding(token, of_types)
-        of_unknown = vectors(numbers.masked_fill(self.rare_affixes[numbers], UNKNOWN)).flatten(1)
-        both = torch.cat([of_types, of_unknown])
-        return nn.functional.embedding(token + unknown * len(of_types), both)
+        dropped = torch.rand(numbers.shape, device=numbers.device) < probability
+        return numbers.masked_fill(dropped, UNKNOWN)
 
 
 class CharacterReader(nn.Module):
