@@ -24,7 +24,7 @@ static void forward_part(const Program& program, const Call& call, const Sizes& 
     const long chunk = std::min(chunk_of(program, sizes, n), call.stop - call.start);
     const long gathered = gathered_of(program), x_width = call.I + VL;
     const long next_x = call.reverse ? -call.I : call.I;
-    const bool spread = call.I * sizeof(REAL) % 1024;  // in the cache, where they stand
+    const bool in_place = call.I * sizeof(REAL) % 1024;  // else inputs would share a few sets of the cache
     static thread_local Room room;
     const long kept = call.tape ? 0 : n * chunk * sizes.stride;
     const long cells_size = cells_room(program, call, sizes, std::max(n, gathered));
@@ -67,7 +67,7 @@ static void forward_part(const Program& program, const Call& call, const Sizes& 
             for (long r = 0; r < active; r++)
                 for (long t = start, stop = std::min(rows[r].length, start + chunk); t < stop; t++) {
                     const REAL* const x = call.x + step_of(call, rows[r], t) * call.I;
-                    if (!waiting) first_x = spread && stop - t >= gathered ? x : nullptr;
+                    if (!waiting) first_x = in_place && stop - t >= gathered ? x : nullptr;
                     if (!first_x) std::memcpy(block_of_x + waiting * x_width, x, call.I * sizeof(REAL));
                     places[waiting++] = slots_of(r, t, start) + program.fed_slot * sizes.padded;
                     if (waiting == gathered) flush();
