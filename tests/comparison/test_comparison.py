@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -141,3 +142,24 @@ def test_a_single_seed_is_said_to_tell_little() -> None:
     once = [run(1, 0.7), run(2, 0.8, cell__name="gru")]
     assert "one seed each" in shown(*once)
     assert "one seed each" not in shown(*once, run(3, 0.7, trainer__seed="1"))
+
+
+@pytest.mark.parametrize("width", [60, 80, 84, 100])
+def test_a_terminal_without_room_cuts_no_figure_and_says_what_it_leaves_out(width: int) -> None:
+    runs = [run(number, 0.7 + number / 100, trainer__seed=str(number)) for number in range(2)]
+    other = [run(2 + n, 0.5, cell__name="layer_norm_lstm", trainer__seed=str(n)) for n in range(2)]
+    rows = [
+        replace(row, minutes=12.5, tokens_per_second=8095.0, parameters=667_308.0)
+        for row in tabulate([*runs, *other])
+    ]
+    said = io.StringIO()
+    show(rows, Console(file=said, width=width, force_terminal=True, color_system=None))
+    shown = {"parameters": "667,308", "tokens/s": "8,095", "minutes": "12.50"}
+    for column, figure in shown.items():
+        left_out = any(
+            "no room for" in line and column in line for line in said.getvalue().splitlines()
+        )
+        assert said.getvalue().count(figure) == (0 if left_out else 2)
+    assert ("no room for" in said.getvalue()) == (width < 90)
+    assert all(text in said.getvalue() for text in ("layer_norm_lstm", "0.7050", "0.5000"))
+    assert max(map(len, said.getvalue().splitlines())) <= width
