@@ -43,7 +43,7 @@ def _show(rows: list[dict[str, str]]) -> None:
         table.add_column(column, no_wrap=True)
     console = Console()
     widest = [max(map(len, texts)) for texts in zip(*(_cells(row) for row in rows), strict=True)]
-    shown = 4 if sum(widest) + 2 * len(widest) <= console.width else 3
+    shown = 4 if sum(widest) + 3 * len(widest) <= console.width else 3
     if shown == 4:
         table.add_column("target", no_wrap=True)
     broken = [row for row in rows if row["state"] not in (NOT_CHECKED, GOOD)]
