@@ -252,6 +252,20 @@ def test_plugins_are_listed_from_metadata_alone(install, capsys) -> None:
     assert all(line.startswith("cell\t") for line in lines[1:])
 
 
+@pytest.mark.parametrize("width", [60, 80, 130])
+def test_a_terminal_shows_targets_where_they_have_room(width: int, capsys, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert main(["plugins", "list", "architecture"]) == 0
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert max(map(len, lines)) <= width
+    (shown,) = (line.split() for line in lines if "encoder_decoder" in line)
+    target = "seqline_plugins.architectures.encoder_decoder:EncoderDecoder"
+    assert shown[:3] == ["architecture", "encoder_decoder", "seqline"]
+    assert shown[4:] == ([target] if width == 130 else [])
+
+
 def test_unknown_kind_of_plugin(capsys) -> None:
     assert main(["plugins", "list", "cel"]) == 2
     assert "Did you mean 'cell'?" in capsys.readouterr().err

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+from typing import TYPE_CHECKING
 
 from seqline_plugins.discovery import GROUPS, installed, obvious, origin_of, try_alone
 from seqline_plugins.errors import UserError, nearest
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 COLUMNS = ("kind", "name", "target", "distribution", "version", "state")
 DUPLICATE, NOT_CHECKED, GOOD = "duplicate", "not checked", "good"
@@ -29,38 +33,42 @@ def list_plugins(kind: str | None = None, *, check: bool = False, as_json: bool 
     else:
         for row in [dict(zip(COLUMNS, COLUMNS, strict=True)), *rows]:
             print("\t".join(row[column] for column in COLUMNS))  # noqa: T201
-    return all(row["state"] in (NOT_CHECKED, GOOD) for row in rows)
+    return not any(map(_is_broken, rows))
 
 
 def _show(rows: list[dict[str, str]]) -> None:
     """Print the rows as a table; targets where the width allows it; what is wrong stands below."""
-    from rich.box import SIMPLE_HEAD
     from rich.console import Console
-    from rich.table import Table
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, caption_justify="left")
-    for column in ("kind", "name", "from"):
-        table.add_column(column, no_wrap=True)
-    console = Console()
-    widest = [max(map(len, texts)) for texts in zip(*(_cells(row) for row in rows), strict=True)]
-    shown = 4 if sum(widest) + 3 * len(widest) <= console.width else 3
-    if shown == 4:
-        table.add_column("target", no_wrap=True)
-    broken = [row for row in rows if row["state"] not in (NOT_CHECKED, GOOD)]
-    for row in rows:
-        table.add_row(*_cells(row)[:shown], style="red" if row in broken else None)
-    if any(row["state"] == NOT_CHECKED for row in rows):
-        table.caption = f"{NOT_CHECKED}: read from metadata alone, nothing was imported"
-    console.print(table)
-    for row in broken:
+    from seqline.tables import has_room
+
+    console, whole = Console(), _table(rows, ("kind", "name", "from", "target"))
+    fits = has_room(whole, console)
+    console.print(whole if fits else _table(rows, ("kind", "name", "from")))
+    for row in filter(_is_broken, rows):
         said = f"{row['kind']} {row['name']}: {row['state']}"
         console.print(said, style="red", markup=False, highlight=False)
 
 
-def _cells(row: dict[str, str]) -> tuple[str, str, str, str]:
-    twice = row["state"] == DUPLICATE
-    name = f"{row['name']} ({DUPLICATE})" if twice else row["name"]
-    return row["kind"], name, f"{row['distribution']} {row['version']}", row["target"]
+def _table(rows: list[dict[str, str]], columns: tuple[str, ...]) -> Table:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, caption_justify="left")
+    for column in columns:
+        table.add_column(column, no_wrap=True)
+    for row in rows:
+        twice = row["state"] == DUPLICATE
+        name = f"{row['name']} ({DUPLICATE})" if twice else row["name"]
+        cells = (row["kind"], name, f"{row['distribution']} {row['version']}", row["target"])
+        table.add_row(*cells[: len(columns)], style="red" if _is_broken(row) else None)
+    if any(row["state"] == NOT_CHECKED for row in rows):
+        table.caption = f"{NOT_CHECKED}: read from metadata alone, nothing was imported"
+    return table
+
+
+def _is_broken(row: dict[str, str]) -> bool:
+    return row["state"] not in (NOT_CHECKED, GOOD)
 
 
 def _rows(kind: str, check: bool) -> list[dict[str, str]]:

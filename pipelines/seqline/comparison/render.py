@@ -11,10 +11,10 @@ from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.measure import Measurement
 from rich.table import Table
 
 from seqline.comparison.table import Row
+from seqline.tables import has_room
 
 COLUMNS = (
     "task", "architecture", "cell", "settings", "metric", "mean", "±95 %", "seeds", "baseline",
@@ -68,7 +68,7 @@ def show(rows: Sequence[Row], console: Console) -> None:
     left_out: list[str] = []
     table = _table(rows, texts, kept, plain)
     for name in reversed(COLUMNS[LEFT + 2 :]):
-        if _least_width(table, console) <= console.width:
+        if has_room(table, console):
             break
         if (place := COLUMNS.index(name)) in kept:
             kept.remove(place)
@@ -79,11 +79,6 @@ def show(rows: Sequence[Row], console: Console) -> None:
         console.print(f"no room for {', '.join(left_out)}: a wider terminal or a pipe shows them")
     if len(rows) > 1 and all(row.seeds == 1 for row in rows):
         console.print("one seed each: a small difference may be chance; trainer.seed=0,1,2 tells")
-
-
-def _least_width(table: Table, console: Console) -> int:
-    """Return the width of a table of which nothing is cut, whatever room there is."""
-    return Measurement.get(console, console.options.update(max_width=1000), table).minimum
 
 
 def _table(
