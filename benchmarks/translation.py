@@ -73,11 +73,10 @@ def training_speed(config, home, updates):
     return (training.at.tokens - tokens) / (time.perf_counter() - started)
 
 
-def decoding_speed(model, split, tokens, options):
+def decoding_speed(model, split, search):
     """Return sentences/s over a whole split, the median of three."""
     import torch
 
-    from seqline.decoding import write
     from seqline.training.batches import training_batches
 
     batches = training_batches(split.lengths, batch_size=BATCH, batch_tokens=None, seed=0, epoch=0)
@@ -86,7 +85,7 @@ def decoding_speed(model, split, tokens, options):
         for _ in range(TIMES):
             started = time.perf_counter()
             for rows in batches:
-                write(model, *model.begin(split.batch(rows)), tokens, options)
+                search.write(model, split.batch(rows))
             seconds.append(time.perf_counter() - started)
     return len(split.lengths) / statistics.median(seconds)
 
@@ -95,14 +94,15 @@ def decoding(export, home):
     """Return sentences/s of an exported model, greedily and with a beam of five."""
     from seqline.comparison.bootstrap import stored_outputs
     from seqline.exported import load_export
+    from seqline.training.inference import Search
 
     predictor = load_export(export)
     split = predictor.encoding.encode(stored_outputs(home, Path(export)).examples)
     found = {}
     for name, beam in (("greedy", 1), ("beam 5", 5)):
         options = {**predictor.config["decode"], "beam": beam, "max_length": LIMIT}
-        given = (predictor.model, split, predictor.encoding.search_tokens, options)
-        found[name] = decoding_speed(*given)
+        search = Search(options, predictor.encoding.search_tokens)
+        found[name] = decoding_speed(predictor.model, split, search)
     return found
 
 

@@ -10,8 +10,8 @@ import torch
 from toy_translation import WORDS, pairs
 
 from seqline.config.compose import compose
-from seqline.decoding import write
 from seqline.model import SequenceModel, build_model
+from seqline.training.inference import Search
 from seqline_plugins.build import build_task
 from seqline_plugins.task import SearchTokens
 from seqline_tasks.data.subwords import END, PAD, START, UNKNOWN
@@ -32,6 +32,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "greedy": {"beam": 1},
     "covering": {"beam": 3, "coverage_penalty": 0.4},
     "drawn": {"sample": True, "n_best": 2},
+    "half": {"beam": 3, "precision": "bf16"},
 }
 
 
@@ -74,7 +75,6 @@ def written(
 ) -> dict[int, tuple[str, list[float]]]:
     """Return the tokens of each row, its ends left out, and the scores."""
     with torch.inference_mode():
-        state, lengths = model.begin(split.batch(list(rows)))
-        found = write(model, state, lengths, TOKENS, options)
+        found = Search(options, TOKENS).write(model, split.batch(list(rows)))
     kept = [str([[int(t) for t in one if t != END] for one in row]) for row in found.tokens]
     return dict(zip(rows, zip(kept, found.scores.tolist(), strict=True), strict=True))

@@ -111,6 +111,11 @@ class Decode:
     no_repeat_ngram: int = option(
         0, "n: no n tokens in a row are written twice; 0 allows all", low=0
     )
+    precision: str = option(
+        "32",
+        "bits of the factors of products; bf16 is faster and rounds them to bfloat16",
+        choices=("32", "bf16"),
+    )
     sample: bool = option(False, "draw each token instead of searching for the likeliest")
     temperature: float = option(
         1.0, "sample: below 1 the likely becomes likelier, 0 takes the likeliest", low=0

@@ -67,7 +67,8 @@ def train(
         workspace.reporter.say(text.rstrip())
         primary = primary_metric(task, config)
         examples = raw_examples(prepared.folder, "validation")
-        search = Search(GREEDY, encoding.search_tokens) if task.decodes else None
+        quickly = {**GREEDY, "precision": str(trainer["precision"])}
+        search = Search(quickly, encoding.search_tokens) if task.decodes else None
         parts = (task, encoding, splits["validation"], examples)
         training = Training(
             model,

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seqline.decoding import write
+from seqline.decoding import Written, write
 from seqline.decoding.unknowns import replace_unknown
 from seqline.model import SequenceModel
 from seqline.training.batches import Portion, Windows, ordered_batches
@@ -37,6 +37,13 @@ class Search:
 
     options: Mapping[str, Any]
     tokens: SearchTokens
+
+    def write(self, model: SequenceModel, batch: Batch) -> Written:
+        """Read a batch and write for each of its inputs, in the precision of the options."""
+        half = self.options["precision"] == "bf16"
+        device = batch["lengths"].device.type
+        with torch.autocast(device, torch.bfloat16, enabled=half), WeightsAtRest():
+            return write(model, *model.begin(batch), self.tokens, self.options)
 
 
 @dataclass(frozen=True)
@@ -93,8 +100,7 @@ def answers(
                 assert hidden is not None
                 predicted = model.predict(hidden, batch["lengths"])
             else:
-                begun = model.begin(batch)
-                written = write(model, *begun, search.tokens, search.options)
+                written = search.write(model, batch)
                 predicted, *others = written.tokens.unbind(dim=1)
                 if search.options["replace_unknown"]:
                     given = (model, batch)

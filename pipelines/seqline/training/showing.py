@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 
-from seqline.decoding import write
 from seqline.decoding.unknowns import replace_unknown
 from seqline.model import SequenceModel
 from seqline.training.inference import Search, to_device
@@ -40,8 +39,7 @@ class Show:
         model.eval()
         with torch.inference_mode():
             batch = to_device(self.split.batch(rows), device)
-            found = write(model, *model.begin(batch), self.search.tokens, self.search.options)
-            written = found.tokens[:, 0]
+            written = self.search.write(model, batch).tokens[:, 0]
             if model.networks[0].reads_attention:
                 looked = model.look(model.networks[0].inputs.with_output(batch, written))
                 for number, example in enumerate(own):

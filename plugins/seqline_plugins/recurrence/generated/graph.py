@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from seqline_plugins.recurrence.generated.sums import sum_of, together
 
@@ -51,8 +52,11 @@ POINTWISE = {
 }
 """The pointwise operations and how the C++ source writes them."""
 
-OF_NUMBERS = {"sqrt": "square_root_of_number({0})"}
-"""Those that a number, the same in all lanes, is spared to go through lane by lane."""
+OF_NUMBERS = {
+    **{op: POINTWISE[op] for op in ("add", "sub", "mul", "div", "neg")},
+    "sqrt": "std::sqrt({0})",
+}
+"""Those of numbers, the same in all lanes, that are done once and not in every lane."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,7 +194,7 @@ class Equations:
     new: dict[str, Node]
     names: dict[Node, str] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def products(self) -> tuple[Product, ...]:
         """The matrix products, gates of the same operand together, in the order of need."""
         found: dict[int, list[Node]] = {}

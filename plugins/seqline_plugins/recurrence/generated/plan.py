@@ -224,6 +224,8 @@ def _least_kept(plan: Plan, needed: list[Node]) -> list[Node]:
         inner, outer = (id(node), "in"), (id(node), "out")
         # of two cuts with the same bytes the later one, which leaves less to compute again
         cost = {"number": 1_000, "constant": 0}.get(node.shape, 1_000_000) - rank
+        if node.shape == "vector" and _is_near_fed(node):
+            cost += 2_000  # the feed-forward part is on the tape anyway
         before = node.op == "state" and node.value == plan.equations.states[0]
         if before or node is plan.output:
             cost = 1  # the output is there anyway
@@ -244,6 +246,14 @@ def _least_kept(plan: Plan, needed: list[Node]) -> list[Node]:
         return []
     known = net.side_of("known", "needed")
     return [n for n in order if (id(n), "in") in known and (id(n), "out") not in known]
+
+
+def _is_near_fed(node: Node) -> bool:
+    """Say whether a vector is a gate's feed-forward part but for a number or two."""
+    if node.op not in ("add", "sub", "mul", "neg"):
+        return False
+    vectors = [arg for arg in node.args if arg.shape == "vector"]
+    return len(vectors) == 1 and (vectors[0].op == "fed" or _is_near_fed(vectors[0]))
 
 
 def _backward_order(plan: Plan, available: dict[int, int]) -> list[Node]:

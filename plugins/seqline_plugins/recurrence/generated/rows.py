@@ -21,6 +21,7 @@ from seqline_plugins.recurrence.generated.library import DEFINES, address, openm
 from seqline_plugins.recurrence.generated.rest import made_once
 
 PRECISIONS = (torch.float32, torch.float64)
+"""Of the numbers; under autocast products of float32 have factors of bfloat16."""
 
 
 class _Linear(Structure):
@@ -50,20 +51,31 @@ def serves(*tensors: Tensor | None) -> bool:
     return (
         not torch.is_grad_enabled()
         and not torch.compiler.is_compiling()  # nor exporting: the tensors are no memory then
-        and not torch.is_autocast_enabled(like.device.type)
         and like.dtype in PRECISIONS
         and all(t.device.type == "cpu" and t.dtype == like.dtype for t in given)
         and _library(like.dtype) is not None
+        and _of_products(like) is not None
     )
+
+
+def _of_products(like: Tensor) -> torch.dtype | None:
+    """Return the precision of products' factors, None where no compiled code has it."""
+    if not torch.is_autocast_enabled(like.device.type):
+        return like.dtype
+    half = torch.get_autocast_dtype(like.device.type)
+    fits = half == torch.bfloat16 and like.dtype == torch.float32
+    return half if fits and _library(half) is not None else None
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """Return x Wᵀ + b of (…, I); see `serves`."""
-    library = _library(x.dtype)
+    precision = _of_products(x)
+    assert precision is not None
+    library = _library(precision)
     outputs, inputs = weight.shape
     rows = x.reshape(-1, inputs).contiguous()
     y = x.new_empty(len(rows), outputs)
-    key = ("linear", weight.data_ptr(), tuple(weight.shape), weight.dtype)
+    key = ("linear", weight.data_ptr(), tuple(weight.shape), precision)
     packed = made_once(key, weight, lambda: _packed(library, weight))
     bias = None if bias is None else bias.contiguous()
     call = _Linear(
@@ -127,7 +139,7 @@ def _team() -> int | None:
 
 @cache
 def _library(dtype: torch.dtype) -> Any:
-    """Return the compiled code for a precision, None where it cannot be had."""
+    """Return the compiled code for a precision of products, None where it cannot be had."""
     try:
         source = (NATIVE / "rows.cpp").read_text(encoding="utf-8")
         library = load_library([source], DEFINES[dtype])

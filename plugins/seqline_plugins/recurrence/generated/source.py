@@ -159,7 +159,8 @@ class _Passes:
                 if id(node) in keep:
                     self._value(node, number, lines, names, taken)
                     place = f"AT(slots, {self.plan.slots})[{keep[id(node)]}]"
-                    lines.after.append(f"{place} = ({names[id(node)]})[0];")
+                    value = _scalar(names[id(node)]) or f"({names[id(node)]})[0]"
+                    lines.after.append(f"{place} = {value};")
         return self._render(lines, taken)
 
     def _value(
@@ -215,14 +216,14 @@ class _Passes:
         if on_tape is None and node.op == "sum":
             slot = self.sums.setdefault(id(node), len(self.sums))
             on_tape = f"s->numbers[{slot} * s->numbers_size + r]"
-        if on_tape is not None:
-            expression = f"splat({on_tape})"
-        else:
+        kind, expression = "REAL", on_tape
+        if on_tape is None:
             for arg in node.args:
                 self._value(arg, number, lines, names, taken)
-            expression = _expression(node, names)
-        names[id(node)] = _free(self.names.get(node, "n"), taken)
-        lines.row.append(f"const Vector {names[id(node)]} = {expression};")
+            kind, expression = _of_numbers(node, names)
+        name = _free(self.names.get(node, "n"), taken)
+        names[id(node)] = f"splat({name})" if kind == "REAL" else name
+        lines.row.append(f"const {kind} {name} = {expression};")
 
     def _render(self, lines: _Lines, taken: set[str]) -> str:
         places: dict[str, str] = {}  # where vectors stand in this row, worked out once
@@ -391,8 +392,21 @@ def _shared_leaf(plan: Plan, node: Node) -> tuple[str, str] | None:
 
 def _expression(node: Node, names: dict[int, str]) -> str:
     value = f"(REAL){node.value!r}" if node.op == "power" else ""
-    written = POINTWISE | OF_NUMBERS if node.shape == "number" else POINTWISE
-    return written[node.op].format(*(names[id(arg)] for arg in node.args), value=value)
+    return POINTWISE[node.op].format(*(names[id(arg)] for arg in node.args), value=value)
+
+
+def _of_numbers(node: Node, names: dict[int, str]) -> tuple[str, str]:
+    """Return the type and the expression of a number that is made of others."""
+    args = [_scalar(names[id(arg)]) for arg in node.args]
+    if node.op in OF_NUMBERS and None not in args:
+        inside = [f"({arg})" if arg and " " in arg else arg for arg in args]
+        return "REAL", OF_NUMBERS[node.op].format(*inside)
+    return "Vector", _expression(node, names)
+
+
+def _scalar(name: str) -> str | None:
+    """Return what stands in every lane of a value, None where they may differ."""
+    return name[len("splat(") : -1] if name.startswith("splat(") else None
 
 
 def _free(wish: str, taken: set[str]) -> str:

@@ -8,6 +8,9 @@ from seqline_plugins.recurrence.generated.graph import OF_NUMBERS, POINTWISE
 
 HEADER = """// Generated from the equations of a cell; the names are the cell's own.
 //   x_… W_F x + b of a gate   h_… W_R v of a gate   d_… a gradient
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("schedule-insns")  // long chains of functions side by side, not in turn
+#endif
 #include "vectors.h"
 #include "step.h"
 using namespace seqline;

@@ -9,6 +9,7 @@
 // buffers.h   a thread's rows, compact    passes.h     forward and backward through time
 // sizes.h     widths                      gradients.h  of the weights, after the loop
 // products.h  matrix products             tiles.h      the same on Intel's matrix tiles
+// transpose.h blocks turned round         vectors.h    vectors and the functions of cells
 // sections.h  some units and rows at a time, where units know nothing of each other
 #include <algorithm>
 #include <cstring>

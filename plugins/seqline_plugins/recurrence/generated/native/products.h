@@ -76,10 +76,12 @@ INLINE void pair_rows(Cell* to, const REAL* first, [[maybe_unused]] const REAL* 
         return;
     }
 #if defined(HALF)
-    if (second)
-        for (long j = 0; j < count; j++) to[j] = cell_of(first[j], second[j]);
-    else
-        for (long j = 0; j < count; j++) to[j] = cell_of(first[j], 0);
+    long j = 0;
+#if defined(__AVX512BF16__)
+    for (; j + TILE <= count; j += TILE)
+        _mm512_storeu_si512(to + j, pairs(load(first + j), second ? load(second + j) : Vector{}));
+#endif
+    for (; j < count; j++) to[j] = cell_of(first[j], second ? second[j] : 0);
 #else
     std::memcpy(to, first, count * sizeof(Cell));
 #endif

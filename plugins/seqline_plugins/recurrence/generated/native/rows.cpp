@@ -1,7 +1,7 @@
 // What a model does with a row when no gradient is asked for: products and attention.
 //
 // A row's result is the same in bits whatever rows it stands beside: each number is one sum in an
-// order that depends on the row alone.
+// order that depends on the row alone. With HALF a product's factors are rounded to bfloat16.
 #include <algorithm>
 #include <cstring>
 #include <new>
@@ -20,22 +20,40 @@ struct Linear {  // y = W x + b of every row
     const REAL* bias;  // (outputs), or null
     REAL* y;           // (rows, outputs)
 };
+constexpr long MANY = 128;  // rows from which on threads take rows, not outputs
+
+// Some of the rows and of the panels of packed weights.
+static void multiply_part(const Linear& linear, long row, long stop, long panel, long last) {
+    constexpr long TOGETHER = 16 * BLOCK;
+    static thread_local Room room;
+    room.reserve(IN_CELL > 1 ? TOGETHER * row_of_cells(linear.inputs) * sizeof(Cell) + 128 : 0);
+    room.clear();
+    Cell* const cells = room.take<Cell>(0);
+    const long column = panel * PANEL, depth = depth_of(linear.inputs);
+    const Packed packed{linear.packed + column * depth, linear.inputs,
+                        std::min<long>(linear.outputs, last * PANEL) - column};
+    for (; row < stop; row += TOGETHER) {
+        const long many = std::min(TOGETHER, stop - row);
+        REAL* places[TOGETHER];
+        for (long i = 0; i < many; i++) places[i] = linear.y + (row + i) * linear.outputs + column;
+        multiply(many, linear.x + row * linear.inputs, linear.inputs, packed, places, false,
+                 linear.bias ? Start::bias : Start::zero, cells,
+                 linear.bias ? linear.bias + column : nullptr);
+    }
+}
 
 static void run_linear(const Linear& linear) {
-    constexpr long TOGETHER = 16 * BLOCK;
-    const long parts = std::max<long>(1, std::min(linear.threads, linear.rows / BLOCK));
-    const Packed packed{linear.packed, linear.inputs, linear.outputs};
+    const long panels = (linear.outputs + PANEL - 1) / PANEL, rows = linear.rows;
+    const bool across = rows <= MANY && panels >= linear.threads;  // each thread reads its weights alone
+    const long work = across ? panels * rows / (2 * BLOCK) : rows / BLOCK;
+    const long parts = std::max<long>(1, std::min<long>(linear.threads, work));
     Call team{};
     team.parallel = linear.parallel;
     in_parts(team, parts, [&](long part) {
-        const long stop = linear.rows * (part + 1) / parts;
-        for (long row = linear.rows * part / parts; row < stop; row += TOGETHER) {
-            const long many = std::min(TOGETHER, stop - row);
-            REAL* places[TOGETHER];
-            for (long i = 0; i < many; i++) places[i] = linear.y + (row + i) * linear.outputs;
-            multiply(many, linear.x + row * linear.inputs, linear.inputs, packed, places, false,
-                     linear.bias ? Start::bias : Start::zero, nullptr, linear.bias);
-        }
+        if (across)
+            multiply_part(linear, 0, rows, panels * part / parts, panels * (part + 1) / parts);
+        else
+            multiply_part(linear, rows * part / parts, rows * (part + 1) / parts, 0, panels);
     });
 }
 
@@ -60,53 +78,68 @@ template <class Whole, class Part> INLINE void over(long count, const Whole& who
     if (at < count) part(at, count - at);
 }
 
-static REAL score_of(const Attention& a, const REAL* query, const REAL* key, REAL covered) {
-    Vector sum{};
+constexpr int PLACES = 4;  // that are looked at together, so that none waits for its own last sum
+
+// The scores of as many places, whose keys and coverage begin here.
+template <int Places>
+static void scores_of(const Attention& a, const REAL* query, const REAL* keys, const REAL* covered, REAL* to) {
+    Vector sum[Places] = {};
     const auto add = [&](long at, auto left) {
-        const Vector q = load_part(query + at, left), k = load_part(key + at, left);
-        if (!a.score) {
-            sum += q * k;
-            return;
+        const Vector q = load_part(query + at, left);
+#pragma GCC unroll 4
+        for (int i = 0; i < Places; i++) {
+            const Vector k = load_part(keys + i * a.query_size + at, left);
+            if (!a.score) {
+                sum[i] += q * k;
+                continue;
+            }
+            Vector inner = q + k;
+            if (covered) inner += covered[i] * load_part(a.of_coverage + at, left);
+            sum[i] += load_part(a.score + at, left) * tanh(inner);
         }
-        Vector inner = q + k;
-        if (a.coverage) inner += covered * load_part(a.of_coverage + at, left);
-        sum += load_part(a.score + at, left) * tanh(inner);
     };
     over(a.query_size, [&](long at) { add(at, All{}); }, add);
-    return total(sum);
+    for (int i = 0; i < Places; i++) to[i] = total(sum[i]);
+}
+
+// Some of a context's numbers, the weighted sum of the memory's.
+template <int Vectors>
+static void weigh(const REAL* memory, long width, const REAL* weights, long length, REAL* context) {
+    Vector sum[Vectors] = {};
+    for (long s = 0; s < length; s++)
+#pragma GCC unroll 8
+        for (int i = 0; i < Vectors; i++) sum[i] += weights[s] * load(memory + s * width + i * VL);
+    for (int i = 0; i < Vectors; i++) store(context + i * VL, sum[i]);
 }
 
 static void attend(const Attention& a, long input, long row) {
     const long length = a.lengths[input], Q = a.query_size, M = a.memory_size;
+    const REAL* const keys = a.keys + input * a.places * Q;
+    const REAL* const memory = a.memory + input * a.places * M;
+    const REAL* const query = a.query + row * Q;
     REAL* const weights = a.weights + row * a.places;
     REAL* const context = a.context + row * M;
-    std::fill(weights, weights + a.places, (REAL)0);
-    std::fill(context, context + M, (REAL)0);
-    if (!length) return;
-    REAL highest = -INFINITY;
-    for (long s = 0; s < length; s++) {
-        const REAL covered = a.coverage ? a.coverage[row * a.places + s] : 0;
-        weights[s] = score_of(a, a.query + row * Q, a.keys + (input * a.places + s) * Q, covered);
-        highest = std::max(highest, weights[s]);
-    }
-    REAL all = 0;
-    for (long s = 0; s < length; s += VL) {
+    std::fill(weights + length, weights + a.places, (REAL)0);
+    const auto covered = [&](long s) { return a.coverage ? a.coverage + row * a.places + s : nullptr; };
+    long s = 0;
+    for (; s + PLACES <= length; s += PLACES) scores_of<PLACES>(a, query, keys + s * Q, covered(s), weights + s);
+    for (; s < length; s++) scores_of<1>(a, query, keys + s * Q, covered(s), weights + s);
+    REAL highest = -INFINITY, all = 0;
+    for (s = 0; s < length; s++) highest = std::max(highest, weights[s]);
+    for (s = 0; s < length; s += VL) {
         const long left = std::min<long>(VL, length - s);
         const Vector e = exponential(load_part(weights + s, left) - highest);
         store_part(weights + s, e, left);
         for (long i = 0; i < left; i++) all += weights[s + i];
     }
-    for (long s = 0; s < length; s++) {
-        weights[s] /= all;
-        const REAL* const from = a.memory + (input * a.places + s) * M;
-        const Vector weight = splat(weights[s]);
-        over(
-            M, [&](long at) { store(context + at, load(context + at) + weight * load(from + at)); },
-            [&](long at, long left) {
-                const Vector sum = load_part(context + at, left);
-                store_part(context + at, sum + weight * load_part(from + at, left), left);
-            });
-    }
+    for (s = 0; s < length; s++) weights[s] /= all;
+    long at = 0;
+    for (; at + 8 * VL <= M; at += 8 * VL) weigh<8>(memory + at, M, weights, length, context + at);
+    for (; at + VL <= M; at += VL) weigh<1>(memory + at, M, weights, length, context + at);
+    if (at == M) return;
+    Vector sum{};
+    for (s = 0; s < length; s++) sum += weights[s] * load_part(memory + s * M + at, M - at);
+    store_part(context + at, sum, M - at);
 }
 
 static void run_attention(const Attention& a) {

@@ -1,10 +1,9 @@
 // Products of bfloat16 on the matrix tiles of Intel's processors (AMX): 16 rows × 16 columns of C and
 // 32 numbers of K at once. A cell of 32 bits is a pair along K, as the tiles want them.
 #pragma once
-#include "vectors.h"
+#include "transpose.h"
 #if defined(HALF) && defined(__AMX_BF16__) && defined(__AVX512BF16__) && defined(__linux__)
 #define TILES
-#include <immintrin.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -12,7 +11,7 @@
 
 namespace seqline {
 
-constexpr long TILE = 16;         // rows of a tile, and its cells or floats in a row
+// A tile has TILE rows of as many cells or floats.
 constexpr long TILE_ROWS = 2 * TILE;  // of C at once, over the two halves of a panel
 
 // A process must ask for the tiles' registers, once; a virtual machine or a sandbox may refuse them, and
@@ -87,36 +86,6 @@ static __attribute__((noinline)) void tile_block(const uint32_t* a, long lda, co
         _tile_stored(2, c + TILE * stride, stride * size);
         _tile_stored(3, c + TILE * stride + TILE, stride * size);
     }
-}
-// Cells of two rows of 16 numbers, the first in the lower halves.
-INLINE __m512i pairs(Vector first, Vector second) {
-    const __m512i lower = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh((__m512)first));
-    const __m512i upper = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh((__m512)second));
-    return _mm512_or_si512(lower, _mm512_slli_epi32(upper, 16));
-}
-// 16 × 16 cells, rows and columns exchanged: in pairs, in fours, then whole quarters of the vectors.
-INLINE void transpose(__m512i (&rows)[TILE]) {
-    __m512i other[TILE];
-    for (int i = 0; i < TILE; i += 2) {
-        other[i] = _mm512_unpacklo_epi32(rows[i], rows[i + 1]);
-        other[i + 1] = _mm512_unpackhi_epi32(rows[i], rows[i + 1]);
-    }
-    for (int i = 0; i < TILE; i += 4)
-        for (int j = 0; j < 2; j++) {
-            rows[i + 2 * j] = _mm512_unpacklo_epi64(other[i + j], other[i + j + 2]);
-            rows[i + 2 * j + 1] = _mm512_unpackhi_epi64(other[i + j], other[i + j + 2]);
-        }
-    for (int j = 0; j < 4; j++) {
-        const __m512i a = _mm512_shuffle_i32x4(rows[j], rows[4 + j], 0x88);
-        const __m512i b = _mm512_shuffle_i32x4(rows[j], rows[4 + j], 0xdd);
-        const __m512i c = _mm512_shuffle_i32x4(rows[8 + j], rows[12 + j], 0x88);
-        const __m512i d = _mm512_shuffle_i32x4(rows[8 + j], rows[12 + j], 0xdd);
-        other[j] = _mm512_shuffle_i32x4(a, c, 0x88);
-        other[8 + j] = _mm512_shuffle_i32x4(a, c, 0xdd);
-        other[4 + j] = _mm512_shuffle_i32x4(b, d, 0x88);
-        other[12 + j] = _mm512_shuffle_i32x4(b, d, 0xdd);
-    }
-    for (int i = 0; i < TILE; i++) rows[i] = other[i];
 }
 static inline void tile_block(long rows, const uint32_t* a, long lda, const uint32_t* b, long depth,
                               const float* start, long start_stride, float* c, long stride) {

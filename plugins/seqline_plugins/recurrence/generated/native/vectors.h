@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 #if defined(__AVX512F__)
 #define VECTOR_BYTES 64
@@ -58,6 +59,27 @@ INLINE Vector first(Vector v, long left) {  // the other lanes become zero, what
     std::memcpy(&kept, &v, left * sizeof(REAL));
     return kept;
 }
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_shufflevector)
+#define FOLDED
+#endif
+#endif
+#if defined(FOLDED)
+template <int Lanes> struct Part {
+    typedef REAL type __attribute__((vector_size(Lanes * sizeof(REAL))));
+};
+template <int Lanes, int... I>
+INLINE auto folded(typename Part<2 * Lanes>::type v, std::integer_sequence<int, I...>) {
+    return __builtin_shufflevector(v, v, I...) + __builtin_shufflevector(v, v, (I + Lanes)...);
+}
+template <int Lanes> INLINE REAL total_of(typename Part<Lanes>::type v) {
+    if constexpr (Lanes == 2)
+        return v[0] + v[1];
+    else
+        return total_of<Lanes / 2>(folded<Lanes / 2>(v, std::make_integer_sequence<int, Lanes / 2>{}));
+}
+INLINE REAL total(Vector v) { return total_of<VL>(v); }  // one half added to the other, again and again
+#else
 INLINE REAL total(Vector v) {
     REAL lanes[VL];
     std::memcpy(lanes, &v, sizeof v);
@@ -65,6 +87,7 @@ INLINE REAL total(Vector v) {
         for (int i = 0; i < width; i++) lanes[i] += lanes[i + width];
     return lanes[0];
 }
+#endif
 
 INLINE Vector as_vector(Whole w) { return (Vector)w; }
 INLINE Whole as_whole(Vector v) { return (Whole)v; }
@@ -223,7 +246,6 @@ INLINE Vector log_one_plus(Vector x) {  // log (u + (x − (u − 1))) with u = 
         return y;                                           \
     }
 LANEWISE(square_root, std::sqrt)
-INLINE Vector square_root_of_number(Vector x) { return splat(std::sqrt(x[0])); }  // the same in all lanes
 LANEWISE(sine, std::sin)
 LANEWISE(cosine, std::cos)
 LANEWISE(error_function, std::erf)

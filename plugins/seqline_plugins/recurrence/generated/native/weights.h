@@ -9,6 +9,24 @@
 
 namespace seqline {
 
+// TILE cells of each of a panel's columns, through registers; false where that does not fit.
+static bool pack_block([[maybe_unused]] Cell* to, [[maybe_unused]] const REAL* const (&columns)[PANEL],
+                       [[maybe_unused]] long start, [[maybe_unused]] long count, [[maybe_unused]] long wide) {
+#if defined(TRANSPOSES) && (!defined(HALF) || defined(__AVX512BF16__))
+    if (sizeof(Cell) != 4 || count < TILE || (start + TILE) * IN_CELL > wide) return false;
+    for (const REAL* column : columns)
+        if (!column) return false;
+    for (long half = 0; half < PANEL; half += TILE) {
+        __m512i rows[TILE];
+        for (long j = 0; j < TILE; j++) rows[j] = cells_at(columns[half + j] + start * IN_CELL);
+        transpose(rows);
+        for (long k = 0; k < TILE; k++) _mm512_storeu_si512(to + k * PANEL + half, rows[k]);
+    }
+    return true;
+#else
+    return false;
+#endif
+}
 // H units of `gates` gates' weights, (gates × all, wide), as B of x W^T: K = wide, N = gates × padded.
 static void pack_forward(Cell* to, const REAL* W, long gates, long all, long H, long padded, long wide,
                          long part, long parts) {
@@ -20,14 +38,17 @@ static void pack_forward(Cell* to, const REAL* W, long gates, long all, long H, 
             columns[j] = gate < gates && unit < H ? W + (gate * all + unit) * wide : nullptr;
         }
         Cell* at = to + panel * PANEL * depth;
-        for (long start = 0; start < depth; start += 16)
+        for (long start = 0; start < depth; start += TILE) {
+            const long count = std::min(TILE, depth - start);
+            if (pack_block(at + start * PANEL, columns, start, count, wide)) continue;
             for (long j = 0; j < PANEL; j++)
-                for (long k = start; k < std::min(start + 16, depth); k++) {
+                for (long k = start; k < start + count; k++) {
                     const bool inside = columns[j] && k * IN_CELL < wide;
                     const REAL* from = inside ? columns[j] + k * IN_CELL : nullptr;
                     const bool pair = IN_CELL > 1 && k * IN_CELL + 1 < wide;
                     at[k * PANEL + j] = from ? cell_of(from[0], pair ? from[1] : 0) : Cell{};
                 }
+        }
     }
 }
 // The same as B of g W: K = gates × padded, N = wide.
