@@ -83,7 +83,7 @@ GREEDY = {
     "no_repeat_ngram": 0,
     "sample": False,
 }
-"""How validations write: quickly, whatever the section `decode` says; in the precision of training."""
+"""How validations write: quickly, whatever `decode` says; in the precision of training."""
 
 
 def limits_of(lengths: Tensor, most: int | None) -> Tensor:
