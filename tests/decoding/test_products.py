@@ -10,6 +10,8 @@ import torch
 from seqline_plugins.linear import product
 from seqline_plugins.recurrence.generated import rows
 
+pytestmark = pytest.mark.debian("g++")
+
 SHAPES = [(1, 1, 1), (3, 37, 21), (64, 256, 500), (129, 70, 33), (300, 64, 130)]
 KINDS = {"64": torch.float64, "32": torch.float32, "bf16": torch.bfloat16}
 

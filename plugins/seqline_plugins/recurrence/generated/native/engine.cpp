@@ -51,6 +51,17 @@ static void run_forward(const Program& program, const Call& call) {
     Sections(program, call).each(begin, [&](const Call& group) {
         const Sizes sizes(group, program);
         const Rows rows(group, program);
+        if (goes_by_units(program, group, sizes)) {
+            std::vector<Row> all;  // those that go a step first
+            for (const auto& part : rows.parts) all.insert(all.end(), part.begin(), part.end());
+            std::stable_partition(all.begin(), all.end(), [](const Row& row) { return row.length > 0; });
+            const long panels = sizes.padded / PANEL, parts = std::min<long>(call.threads, panels);
+            in_parts(group, parts, [&](long part) {
+                const long first = panels * part / parts * PANEL, stop = panels * (part + 1) / parts * PANEL;
+                forward_units(program, group, sizes, weights, all, bias, first, stop - first);
+            });
+            return;
+        }
         in_parts(group, (long)rows.parts.size(), [&](long part) {
             forward_part(program, group, sizes, weights, rows.parts[part], bias);
         }, rows.threads);

@@ -20,6 +20,7 @@ struct Gradient {
     std::vector<Outer> against;
     REAL* sum;  // the bias's gradient, or null
 };
+constexpr long TAKEN = 64;  // what it costs to take units, in columns that they are multiplied with
 constexpr int OUTER_ROWS = VL * sizeof(REAL) >= 64 ? 8 : 4;
 
 static __attribute__((noinline)) void outer_block(const Cell* __restrict left, const Cell* __restrict right,
@@ -226,6 +227,16 @@ static void weight_gradients(const Program& program, const Call& call, const Siz
     const long blocks = blocks_each * (long)gradients.size();
     const double work = (double)rows.tokens * blocks * height * across;
     const long parts = work < 3e5 ? 1 : std::max(1L, std::min(call.threads, blocks));
+    // A gate whose gradient is against inputs alone, or states alone, has less to do: all threads as much.
+    std::vector<long> done(blocks + 1, 0);
+    for (long number = 0; number < blocks; number++) {
+        done[number + 1] = done[number] + TAKEN;
+        for (const Outer& outer : gradients[number / blocks_each].against)
+            done[number + 1] += rounded_up(kinds[outer.kind].width, PANEL);
+    }
+    const auto first_of = [&](long part) {
+        return std::lower_bound(done.begin(), done.end(), done[blocks] * part / parts) - done.begin();
+    };
     in_parts(call, parts, [&](long part) {
         static thread_local Room room;
         room.reserve((depth * across + OuterProducts::room(depth)) * sizeof(REAL) +
@@ -254,7 +265,7 @@ static void weight_gradients(const Program& program, const Call& call, const Siz
                         std::fill(to + valid, to + PANEL, Cell{});
                     }
                 }
-            for (long number = blocks * part / parts; number < blocks * (part + 1) / parts; number++) {
+            for (long number = first_of(part), stop = first_of(part + 1); number < stop; number++) {
                 const Gradient& gradient = gradients[number / blocks_each];
                 const long unit = number % blocks_each * height;
                 const long units = std::min(height, sizes.H - unit);

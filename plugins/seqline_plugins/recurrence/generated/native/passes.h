@@ -102,6 +102,71 @@ static void forward_part(const Program& program, const Call& call, const Sizes& 
     }
 }
 
+// Whether threads take units, not rows: of a single step the time goes into reading the weights, which each
+// thread then does for its own units alone. No unit may wait for another one within the step.
+static bool goes_by_units(const Program& program, const Call& call, const Sizes& sizes) {
+    bool of_states = program.products > 0;
+    for (long p = 0; p < program.products; p++) of_states &= program.product[p].state >= 0;
+    return of_states && !program.numbers && program.forward_parts == 1 && !call.tape &&
+           call.stop - call.start == 1 && call.threads > 1 && sizes.padded % PANEL == 0 &&
+           is_shared(call, program);
+}
+
+// Some units of a single step of all rows.
+static void forward_units(const Program& program, const Call& call, const Sizes& sizes,
+                          const Weights& weights, const std::vector<Row>& rows, const REAL* bias,
+                          long first, long count) {
+    const long n = (long)rows.size(), x_width = call.I + VL, units = std::min(count, sizes.H - first);
+    static thread_local Room room;
+    const long cells_size = cells_room(program, call, sizes, n);
+    room.reserve(room_needed(program, sizes, n, n * (sizes.stride + x_width) + cells_size));
+    room.clear();
+    Cell* const cells = room.take<Cell>(cells_size);
+    Buffers buffers;
+    lay_out(buffers, room, program, call, sizes, n, false);
+    REAL* const tape = room.take(n * sizes.stride);
+    REAL* const x = room.take(n * x_width);
+    long active = 0;
+    for (; active < n && rows[active].length; active++) {
+        const long r = active, place = step_of(call, rows[r], 0);
+        std::memcpy(x + r * x_width, call.x + place * call.I, call.I * sizeof(REAL));
+        buffers.tape[r] = tape + r * sizes.stride + first;
+        buffers.output[r] = call.output + place * call.all + first;
+        buffers.input[r] = call.x + place * call.I + first;
+        for (long k = 0; k < program.noises; k++)
+            buffers.noise[k][r] = call.noise[k] + (rows[r].b * call.T + call.start) * call.all + first;
+    }
+    for (long r = 0; r < n; r++)
+        for (long s = 0; s < program.states; s++) {
+            const REAL* const initial = call.initial[s] + rows[r].b * call.all;
+            if (call.initial[s]) std::memcpy(buffers.before[s] + r * sizes.width, initial, sizes.H * sizeof(REAL));
+        }
+    std::vector<REAL*> places(n);
+    for (long gate = 0; gate < program.gates; gate++) {
+        const long column = gate * sizes.padded + first;
+        for (long r = 0; r < active; r++) places[r] = buffers.tape[r] + (program.fed_slot + gate) * sizes.padded;
+        multiply(active, x, x_width, weights.fed.columns(column, count), places.data(), true,
+                 bias ? Start::bias : Start::zero, cells, bias ? bias + column : nullptr);
+    }
+    for (long p = 0; p < program.products; p++)
+        for (long gate = 0; gate < program.product[p].gates; gate++) {
+            const long column = gate * sizes.padded + first;
+            for (long r = 0; r < active; r++) places[r] = buffers.product_rows[p][r] + column;
+            multiply(active, buffers.before[program.product[p].state], sizes.width,
+                     weights.products[p].columns(column, count), places.data(), true, Start::zero, cells);
+        }
+    for (auto* list : {&buffers.before, &buffers.after, &buffers.product})
+        for (REAL*& one : *list) one += first;
+    for (const REAL*& one : buffers.own) one += first;
+    Step& step = buffers.step;
+    step.rows = active, step.hidden = units, step.next = 0;
+    program.infer[0](&step);
+    for (long r = 0; r < n; r++)
+        for (long s = 0; s < program.states; s++)
+            std::memcpy(call.last[s] + rows[r].b * call.all + first,
+                        (r < active ? buffers.after : buffers.before)[s] + r * sizes.width, units * sizeof(REAL));
+}
+
 static void backward_part(const Program& program, const Call& call, const Sizes& sizes,
                           const Weights& weights, const std::vector<Row>& rows, REAL* own_grad) {
     if (rows.empty()) return;

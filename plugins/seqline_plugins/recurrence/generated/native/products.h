@@ -179,6 +179,7 @@ struct Packed {
     long K, N;
     long depth() const { return depth_of(K); }
     long panels() const { return (N + PANEL - 1) / PANEL; }
+    Packed columns(long first, long count) const { return {cells + first * depth(), K, count}; }  // whole panels
 };
 
 // C's rows stand where `c` points; with `wide`, they have room for whole panels. `downward` takes the
@@ -228,39 +229,45 @@ static inline void multiply_cells(long M, const Cell* a, long lda, Packed b, REA
 }
 
 #if defined(TILES)
-// The same on tiles.
-static inline void multiply_tiles(long M, const Cell* a, long lda, Packed b, REAL* const* c, bool wide,
-                                  Start start, const REAL* bias, bool downward) {
+// The same on tiles, of blocks of `height` rows: each panel stays near while all blocks are done.
+static inline void multiply_blocks(long M, long height, const Cell* a, long lda, Packed b, REAL* const* c,
+                                   bool wide, Start start, const REAL* bias, bool downward) {
+    if (!M) return;
     const long panels = b.panels(), depth = b.depth();
-    for (long row = 0; row < M; row += TILE_ROWS) {
-        const long rows = std::min(TILE_ROWS, M - row);
-        const Tiles tiles(rows);
-        REAL* const* const to = c + row;
-        const long stride = rows > 1 ? to[1] - to[0] : PANEL;
-        bool even = stride > 0;  // C's rows are equally far apart
-        for (long i = 2; i < rows && even; i++) even = to[i] - to[i - 1] == stride;
-        for (long turn = 0; turn < panels; turn++) {
-            const long panel = downward ? panels - 1 - turn : turn, column = panel * PANEL;
-            const long valid = std::min(PANEL, b.N - column);
+    const Tiles tiles(height);
+    const long stride = M > 1 ? c[1] - c[0] : PANEL;
+    bool even = stride > 0;  // C's rows are equally far apart
+    for (long i = 2; i < M && even; i++) even = c[i] - c[i - 1] == stride;
+    for (long turn = 0; turn < panels; turn++) {
+        const long panel = downward ? panels - 1 - turn : turn, column = panel * PANEL;
+        const long valid = std::min(PANEL, b.N - column);
+        const Cell* const right = b.cells + panel * PANEL * depth;
+        for (long row = 0; row < M; row += height) {
             const Cell* const left = a + row * lda;
-            const Cell* const right = b.cells + panel * PANEL * depth;
+            REAL* const* const to = c + row;
             if (even && (wide || valid == PANEL)) {
                 const REAL* const from = start == Start::zero  ? nullptr
                                          : start == Start::add ? to[0] + column
                                                                : bias + column;
-                tile_block(rows, left, lda, right, depth, from, start == Start::add ? stride : 0,
+                tile_block(height, left, lda, right, depth, from, start == Start::add ? stride : 0,
                            to[0] + column, stride);
                 continue;
             }
             const long count = wide ? PANEL : valid;
             alignas(64) REAL sums[TILE_ROWS][PANEL] = {};
-            for (long i = 0; i < rows && start != Start::zero; i++)
+            for (long i = 0; i < height && start != Start::zero; i++)
                 std::memcpy(sums[i], (start == Start::add ? to[i] : bias) + column, count * sizeof(REAL));
-            tile_block(rows, left, lda, right, depth, start == Start::zero ? nullptr : sums[0], PANEL,
+            tile_block(height, left, lda, right, depth, start == Start::zero ? nullptr : sums[0], PANEL,
                        sums[0], PANEL);
-            for (long i = 0; i < rows; i++) std::memcpy(to[i] + column, sums[i], count * sizeof(REAL));
+            for (long i = 0; i < height; i++) std::memcpy(to[i] + column, sums[i], count * sizeof(REAL));
         }
     }
+}
+static inline void multiply_tiles(long M, const Cell* a, long lda, Packed b, REAL* const* c, bool wide,
+                                  Start start, const REAL* bias, bool downward) {
+    const long rest = M % TILE_ROWS, whole = M - rest;
+    multiply_blocks(whole, TILE_ROWS, a, lda, b, c, wide, start, bias, downward);
+    multiply_blocks(rest, rest, a + whole * lda, lda, b, c + whole, wide, start, bias, downward);
 }
 #endif
 

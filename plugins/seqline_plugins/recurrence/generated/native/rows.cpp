@@ -20,7 +20,7 @@ struct Linear {  // y = W x + b of every row
     const REAL* bias;  // (outputs), or null
     REAL* y;           // (rows, outputs)
 };
-constexpr long MANY = 128;  // rows from which on threads take rows, not outputs
+constexpr long MANY = 512;  // rows from which on threads take rows, not outputs
 
 // Some of the rows and of the panels of packed weights.
 static void multiply_part(const Linear& linear, long row, long stop, long panel, long last) {
@@ -29,9 +29,8 @@ static void multiply_part(const Linear& linear, long row, long stop, long panel,
     room.reserve(IN_CELL > 1 ? TOGETHER * row_of_cells(linear.inputs) * sizeof(Cell) + 128 : 0);
     room.clear();
     Cell* const cells = room.take<Cell>(0);
-    const long column = panel * PANEL, depth = depth_of(linear.inputs);
-    const Packed packed{linear.packed + column * depth, linear.inputs,
-                        std::min<long>(linear.outputs, last * PANEL) - column};
+    const long column = panel * PANEL, columns = std::min<long>(linear.outputs, last * PANEL) - column;
+    const Packed packed = Packed{linear.packed, linear.inputs, linear.outputs}.columns(column, columns);
     for (; row < stop; row += TOGETHER) {
         const long many = std::min(TOGETHER, stop - row);
         REAL* places[TOGETHER];

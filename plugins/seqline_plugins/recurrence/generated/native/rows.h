@@ -18,6 +18,11 @@ static long gathered_of(const Program& program) {
     return GATHERED / 2 / BLOCK * BLOCK;
 }
 
+// Whether there is enough to do for more than one thread.
+static bool is_shared(const Call& call, const Program& program) {
+    return (double)call.B * (call.stop - call.start) * call.H * (call.I + call.H) * program.gates >= 3e5;
+}
+
 // Which rows each thread takes, the longest first, and where their tokens stand on the tape.
 struct Rows {
     struct Row {
@@ -34,8 +39,7 @@ struct Rows {
     static constexpr long FEW = 2;
 
     explicit Rows(const Call& call, const Program& program) {
-        const double work = (double)call.B * (call.stop - call.start) * call.H * (call.I + call.H) * program.gates;
-        threads = std::max(1L, work < 3e5 ? 1 : std::min(call.threads, call.B));
+        threads = std::max(1L, is_shared(call, program) ? std::min(call.threads, call.B) : 1);
         const long few = program.products ? 0 : std::max(FEW, gathered_of(program) / std::max(1L, call.stop - call.start));
         const long each = few ? std::min(few, (call.B + threads - 1) / threads) : 0;
         parts.resize(each ? (call.B + each - 1) / each : threads);
