@@ -1,7 +1,8 @@
-"""A linear layer whose rows do not depend on each other, in bits, where no gradient is asked for.
+"""A linear layer and a softmax whose rows do not depend on each other, in bits.
 
-What a model writes is then the same whatever it is batched with. Compiled code serves on a
-processor; elsewhere the products are torch's over blocks of as many rows each.
+So it is where no gradient is asked for: what a model writes is then the same whatever it is batched
+with. Compiled code serves on a processor; elsewhere the products are torch's over blocks of as many
+rows each.
 """
 
 from __future__ import annotations
@@ -36,3 +37,12 @@ def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     blocks = [F.linear(block, weight, bias) for block in filled.split(ROWS)]
     done = torch.cat(blocks) if blocks else F.linear(filled, weight, bias)
     return done[: len(flat)].view(*x.shape[:-1], len(weight))
+
+
+def log_softmax(scores: Tensor) -> Tensor:
+    """Return the logarithm of the softmax of each row, (…, C), in float32 at least.
+
+    Without a gradient it may take the scores' place.
+    """
+    scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
+    return rows.log_softmax(scores) if rows.serves(scores) else scores.log_softmax(dim=-1)

@@ -28,7 +28,8 @@ def beam_search(
 
     An input is done when no beginning that is left can beat its N-th sentence any more: the
     summed log-probability only falls, is divided by the penalty of the limit at most, and coverage
-    takes away from it. There is one beginning at first, and never more than there are.
+    takes away from it. With K = 1 it is done when its beginning ends: that is greedy. There is one
+    beginning at first, and never more than there are.
     """
     B, K, device = len(limits), max(options["beam"], options["n_best"]), limits.device
     finished = _Finished(B, options["n_best"], int(limits.max()) + 1, tokens.end, device)
@@ -58,7 +59,8 @@ def beam_search(
         summed, chosen = open_top.topk(min(K, top.shape[1]), dim=1)
         rows, last = origin.gather(1, chosen), token.gather(1, chosen)
         reachable = summed[:, 0] / best_penalty[going]
-        left = ((reachable > finished.worst(going)) & (summed[:, 0] > NEVER)).nonzero().flatten()
+        done = ended[:, 0] if K == 1 else reachable <= finished.worst(going)
+        left = (~done & (summed[:, 0] > NEVER)).nonzero().flatten()
         some_done = len(left) < G
         if some_done:
             going, summed, rows, last = going[left], summed[left], rows[left], last[left]

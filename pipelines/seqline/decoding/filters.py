@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from seqline_plugins.recurrence.generated import rows
 from seqline_plugins.task import SearchTokens
 
 NEVER = float("-inf")
@@ -45,29 +46,12 @@ def forbid(
 
 
 def likeliest(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Return the highest scores (R, C) of each row (R, V) and their tokens, C = min(count, V).
-
-    As `topk`, faster where V is large: what is among the C highest is in one of the C groups of
-    tokens whose own highest are the highest.
-    """
-    R, V = scores.shape
-    groups = V // GROUP
-    if groups < 2 * count:
-        values, places = scores.topk(min(count, V), dim=1)
-        return values, places
-    whole = GROUP * groups
-    grouped = scores[:, :whole].view(R, GROUP, groups)
-    best = grouped.amax(dim=1).topk(count, dim=1).indices  # (R, C)
-    among = grouped.gather(2, best.unsqueeze(1).expand(-1, GROUP, -1)).flatten(1)
-    values, places = torch.cat([among, scores[:, whole:]], dim=1).topk(count, dim=1)
-    inside = places.clamp(max=GROUP * count - 1)
-    of_group = (inside // count) * groups + best.gather(1, inside % count)
-    rest = places - GROUP * count + whole
-    return values, torch.where(places < GROUP * count, of_group, rest)
-
-
-GROUP = 32
-"""Tokens in a group, which stand V / 32 apart."""
+    """Return the highest scores (R, C) of each row (R, V) and their tokens, C = min(count, V)."""
+    count = min(count, scores.shape[1])
+    if rows.serves(scores):
+        return rows.best(scores, count)
+    values, tokens = scores.topk(count, dim=1)
+    return values, tokens
 
 
 def _block_repeats(scores: Tensor, written: Tensor, size: int, end: int) -> None:

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from seqline_plugins.linear import Linear
+from seqline_plugins.linear import Linear, log_softmax
 from seqline_tasks.heads.fused import fused_cross_entropy
 
 UNSCORED = -100
@@ -80,10 +80,7 @@ class Softmax(nn.Module):
 
     def log_probabilities(self, hidden: Float[Tensor, "*B H"]) -> Float[Tensor, "*B C"]:
         """Return the logarithm of the distribution of every step."""
-        scores = self.scores(hidden)
-        wide = torch.promote_types(scores.dtype, torch.float32)
-        found: Tensor = scores.to(wide).log_softmax(dim=-1)
-        return found
+        return log_softmax(self.scores(hidden))
 
     def predict(self, hidden: Float[Tensor, "*B H"]) -> Int[Tensor, "*B"]:
         """Return the most probable class of every step."""

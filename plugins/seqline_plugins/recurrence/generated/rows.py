@@ -1,8 +1,8 @@
-"""Products and attention whose result in a row depends on that row alone, in bits.
+"""Products, attention and choices whose result in a row depends on that row alone, in bits.
 
 For what a model does without a gradient; torch's own products sum in another order for another
 number of rows.
-Letters: R rows, G inputs, S places, Q, M sizes of query and memory.
+Letters: R rows, V choices, C of them, G inputs, S places, Q, M sizes of query and memory.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from torch import Tensor
 from seqline_plugins.recurrence.generated.compiler import NATIVE, CompilerError, load_library
 from seqline_plugins.recurrence.generated.library import DEFINES, address, openmp
 from seqline_plugins.recurrence.generated.rest import made_once
+from seqline_plugins.recurrence.generated.tape import empty
 
 PRECISIONS = (torch.float32, torch.float64)
 """Of the numbers; under autocast products of float32 have factors of bfloat16."""
@@ -30,6 +31,15 @@ class _Linear(Structure):
     _fields_ = (
         *((name, c_int64) for name in ("rows", "inputs", "outputs", "threads")),
         *((name, c_void_p) for name in ("parallel", "x", "packed", "bias", "y")),
+    )
+
+
+class _Scores(Structure):
+    """Mirrors `Scores` of native/rows.cpp."""
+
+    _fields_ = (
+        *((name, c_int64) for name in ("rows", "count", "best", "threads")),
+        *((name, c_void_p) for name in ("parallel", "scores", "values", "places")),
     )
 
 
@@ -74,7 +84,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     library = _library(precision)
     outputs, inputs = weight.shape
     rows = x.reshape(-1, inputs).contiguous()
-    y = x.new_empty(len(rows), outputs)
+    y = empty((len(rows), outputs), x.dtype)
     key = ("linear", weight.data_ptr(), tuple(weight.shape), precision)
     packed = made_once(key, weight, lambda: _packed(library, weight))
     bias = None if bias is None else bias.contiguous()
@@ -116,6 +126,40 @@ def attend(
     return context, weights
 
 
+def log_softmax(scores: Tensor) -> Tensor:
+    """Return the logarithm of the softmax of each row (…, V), in the place of the scores."""
+    scores = scores.contiguous()
+    flat = scores.view(-1, scores.shape[-1])
+    _of_rows(flat, "seqline_normalize")
+    return scores
+
+
+def best(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Return the highest scores (R, C) of each row (R, V), the highest first, and their places.
+
+    Of equal ones the first comes first; −∞ at place 0 stands where there are no more.
+    """
+    scores = scores.contiguous()
+    values = scores.new_empty(len(scores), count)
+    places = torch.empty(len(scores), count, dtype=torch.int64)
+    _of_rows(scores, "seqline_best", values, places)
+    return values, places
+
+
+def _of_rows(
+    scores: Tensor, name: str, values: Tensor | None = None, places: Tensor | None = None
+) -> None:
+    R, V = scores.shape
+    C = 0 if values is None else values.shape[1]
+    if not R:
+        return
+    call = _Scores(
+        *(R, V, C, torch.get_num_threads(), _team()),
+        *(address(tensor) for tensor in (scores, values, places)),
+    )
+    getattr(_library(scores.dtype), name)(ctypes.byref(call))
+
+
 def _packed(library: Any, weight: Tensor) -> Tensor:
     outputs, inputs = weight.shape
     size = library.seqline_linear_size(inputs, outputs)
@@ -151,4 +195,6 @@ def _library(dtype: torch.dtype) -> Any:
     library.seqline_pack.argtypes = (c_void_p, c_void_p, c_int64, c_int64)
     for function in (library.seqline_linear, library.seqline_attention):
         function.restype, function.argtypes = c_int64, (c_void_p,)
+    for function in (library.seqline_normalize, library.seqline_best):
+        function.restype, function.argtypes = None, (c_void_p,)
     return library

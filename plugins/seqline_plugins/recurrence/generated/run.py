@@ -67,8 +67,7 @@ def run_generated(
     again chunk by chunk (Chen et al. 2016, "Training deep nets with sublinear memory cost").
     """
     equations = library.plan.equations
-    W_R = [recurrent_matrix(weights, product.gates) for product in library.plan.products]
-    owns = [own_parameter(weights, name) for name in equations.owns]
+    W_F, bias, *others = _weights_of(library, weights)
     drawn = weights.draw_noise(x)
     own_state = {name: state[name] for name in cell.state}
     shape = Shape(
@@ -83,10 +82,44 @@ def run_generated(
         len(own_state),
         weights,
     )
-    fed = [weights.windows(x, state), weights.matrix_of_fed(), weights.bias_of_fed()]
-    flat = [tensor.contiguous() for tensor in [*fed, *W_R, *owns, *own_state.values()]]
-    output, *last = _Recurrence.apply(shape, *flat)  # type: ignore[no-untyped-call]
+    given = [tensor.contiguous() for tensor in (weights.windows(x, state), *own_state.values())]
+    flat = [given[0], W_F, bias, *others, *given[1:]]
+    if shape.keeps:
+        output, *last = _Recurrence.apply(shape, *flat)  # type: ignore[no-untyped-call]
+    else:
+        output, last = _inferred(shape, flat)
     return output, dict(zip(own_state, last, strict=True))
+
+
+def _weights_of(library: Library, weights: GateWeights) -> list[Tensor]:
+    """Return W_F, its bias, the recurrent matrices and the parameters of the cell's own."""
+    if torch.is_grad_enabled():
+        return _gathered(library, weights)
+    key = ("weights", id(weights), id(library))
+    return made_once(key, weights, lambda: _gathered(library, weights))
+
+
+def _gathered(library: Library, weights: GateWeights) -> list[Tensor]:
+    plan = library.plan
+    W_R = [recurrent_matrix(weights, product.gates) for product in plan.products]
+    owns = [own_parameter(weights, name) for name in plan.equations.owns]
+    fed = [weights.matrix_of_fed(), weights.bias_of_fed()]
+    return [tensor.contiguous() for tensor in [*fed, *W_R, *owns]]
+
+
+def _inferred(shape: Shape, flat: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
+    """Return the output and the last states; nothing is kept."""
+    x = flat[0]
+    B, T, H = *x.shape[:2], flat[-1].shape[1]
+    output = empty((B, T, H), x.dtype)
+    last = [x.new_empty(B, H) for _ in range(shape.states)]
+    before = flat[len(flat) - shape.states :]
+    call = _call(shape, flat, output, (0, T), before, last)
+    packed = _room_at_rest(shape, call)
+    shape.library.forward(call)
+    if packed is not None:
+        packed.filled = True
+    return output, last
 
 
 class _Recurrence(torch.autograd.Function):
@@ -106,10 +139,7 @@ class _Recurrence(torch.autograd.Function):
             last = [x.new_empty(B, H) for _ in range(shape.states)]
             call = _call(shape, flat, output, chunk, bounds[-1], last)
             call.tape = None if tape is None else address(tape)
-            packed = None if keeps else _room_at_rest(shape, call)
             library.forward(call)
-            if packed is not None:
-                packed.filled = True
             bounds.append(last)
         ctx.shape, ctx.chunks, ctx.bounds, ctx.tape = shape, chunks, bounds[:-1], tape
         if keeps:

@@ -42,14 +42,18 @@ static long room_needed(const Program& program, const Sizes& sizes, long rows, l
     return numbers * sizeof(REAL) + pointers + pieces * 192;
 }
 
+// `cleared`: what no row has written yet is zero.
 static void lay_out(Buffers& buffers, Room& room, const Program& program, const Call& call,
-                    const Sizes& sizes, long rows, bool backward) {
+                    const Sizes& sizes, long rows, bool backward, bool cleared = true) {
     const long compact = rows * sizes.width;
+    const auto clear = [&](REAL* from, long count) {
+        if (cleared) std::fill(from, from + count, (REAL)0);
+    };
     auto many = [&](std::vector<REAL*>& list, long count, long size) {
         list.resize(count);
         for (REAL*& one : list) {
             one = room.take(size);
-            std::fill(one, one + size, (REAL)0);
+            clear(one, size);
         }
     };
     auto row_pointers = [&](REAL* from, long width) {
@@ -68,10 +72,10 @@ static void lay_out(Buffers& buffers, Room& room, const Program& program, const 
     for (long p = 0; p < program.products; p++) {
         const long width = sizes.product_width(program.product[p]);
         products[p] = room.take(rows * width);
-        std::fill(products[p], products[p] + rows * width, (REAL)0);
+        clear(products[p], rows * width);
         buffers.product_rows.push_back(row_pointers(products[p], width));
         operands[p] = room.take(compact);
-        std::fill(operands[p], operands[p] + compact, (REAL)0);
+        clear(operands[p], compact);
         buffers.operand_grad_rows.push_back(row_pointers(operands[p], sizes.width));
     }
     for (int side = 0; side < 2; side++)

@@ -107,64 +107,83 @@ static void forward_part(const Program& program, const Call& call, const Sizes& 
 static bool goes_by_units(const Program& program, const Call& call, const Sizes& sizes) {
     bool of_states = program.products > 0;
     for (long p = 0; p < program.products; p++) of_states &= program.product[p].state >= 0;
+    for (long s = 0; s < program.states; s++) of_states &= call.initial[s] != nullptr;
     return of_states && !program.numbers && program.forward_parts == 1 && !call.tape &&
            call.stop - call.start == 1 && call.threads > 1 && sizes.padded % PANEL == 0 &&
            is_shared(call, program);
 }
 
-// Some units of a single step of all rows.
+// Rows as a factor: cells in `room`, or where they stand, if they are numbers and equally far apart.
+template <class PointerOf>
+static std::pair<const Cell*, long> factor_of(long rows, long K, Cell* room, const PointerOf& pointer_of) {
+#if !defined(HALF)
+    const long apart = rows > 1 ? pointer_of(1) - pointer_of(0) : 0;
+    bool even = true;
+    for (long r = 2; r < rows && even; r++) even = pointer_of(r) - pointer_of(r - 1) == apart;
+    if (rows && even) return {pointer_of(0), apart};
+#endif
+    const long width = row_of_cells(K) + VL;
+    for (long r = 0; r < rows; r++) into_factor(pointer_of(r), room + r * width, K);
+    return {room, width};
+}
+
+// Some units of a single step of all rows, those first that have one.
 static void forward_units(const Program& program, const Call& call, const Sizes& sizes,
                           const Weights& weights, const std::vector<Row>& rows, const REAL* bias,
                           long first, long count) {
-    const long n = (long)rows.size(), x_width = call.I + VL, units = std::min(count, sizes.H - first);
+    const long n = (long)rows.size(), units = std::min(count, sizes.H - first);
+    const long cells_size = n * (row_of_cells(std::max((long)call.I, sizes.H)) + VL);
     static thread_local Room room;
-    const long cells_size = cells_room(program, call, sizes, n);
-    room.reserve(room_needed(program, sizes, n, n * (sizes.stride + x_width) + cells_size));
+    room.reserve(room_needed(program, sizes, n, n * sizes.stride + cells_size));
     room.clear();
     Cell* const cells = room.take<Cell>(cells_size);
     Buffers buffers;
-    lay_out(buffers, room, program, call, sizes, n, false);
+    lay_out(buffers, room, program, call, sizes, n, false, false);  // all is written before it is read
     REAL* const tape = room.take(n * sizes.stride);
-    REAL* const x = room.take(n * x_width);
     long active = 0;
     for (; active < n && rows[active].length; active++) {
         const long r = active, place = step_of(call, rows[r], 0);
-        std::memcpy(x + r * x_width, call.x + place * call.I, call.I * sizeof(REAL));
         buffers.tape[r] = tape + r * sizes.stride + first;
         buffers.output[r] = call.output + place * call.all + first;
         buffers.input[r] = call.x + place * call.I + first;
         for (long k = 0; k < program.noises; k++)
             buffers.noise[k][r] = call.noise[k] + (rows[r].b * call.T + call.start) * call.all + first;
     }
-    for (long r = 0; r < n; r++)
-        for (long s = 0; s < program.states; s++) {
-            const REAL* const initial = call.initial[s] + rows[r].b * call.all;
-            if (call.initial[s]) std::memcpy(buffers.before[s] + r * sizes.width, initial, sizes.H * sizeof(REAL));
-        }
     std::vector<REAL*> places(n);
-    for (long gate = 0; gate < program.gates; gate++) {
-        const long column = gate * sizes.padded + first;
-        for (long r = 0; r < active; r++) places[r] = buffers.tape[r] + (program.fed_slot + gate) * sizes.padded;
-        multiply(active, x, x_width, weights.fed.columns(column, count), places.data(), true,
-                 bias ? Start::bias : Start::zero, cells, bias ? bias + column : nullptr);
+    if (program.gates) {
+        const auto [x, lda] = factor_of(active, call.I, cells, [&](long r) { return buffers.input[r] - first; });
+        for (long gate = 0; gate < program.gates; gate++) {
+            const long column = gate * sizes.padded + first;
+            for (long r = 0; r < active; r++) places[r] = buffers.tape[r] + (program.fed_slot + gate) * sizes.padded;
+            multiply_factor(active, x, lda, weights.fed.columns(column, count), places.data(), true,
+                            bias ? Start::bias : Start::zero, bias ? bias + column : nullptr);
+        }
     }
-    for (long p = 0; p < program.products; p++)
-        for (long gate = 0; gate < program.product[p].gates; gate++) {
+    for (long p = 0; p < program.products; p++) {
+        const Product& product = program.product[p];
+        const REAL* const states = call.initial[product.state];
+        const auto [v, lda] = factor_of(active, sizes.H, cells, [&](long r) { return states + rows[r].b * call.all; });
+        for (long gate = 0; gate < product.gates; gate++) {
             const long column = gate * sizes.padded + first;
             for (long r = 0; r < active; r++) places[r] = buffers.product_rows[p][r] + column;
-            multiply(active, buffers.before[program.product[p].state], sizes.width,
-                     weights.products[p].columns(column, count), places.data(), true, Start::zero, cells);
+            multiply_factor(active, v, lda, weights.products[p].columns(column, count), places.data(), true,
+                            Start::zero);
         }
+    }
     for (auto* list : {&buffers.before, &buffers.after, &buffers.product})
         for (REAL*& one : *list) one += first;
     for (const REAL*& one : buffers.own) one += first;
+    for (long s = 0; s < program.states; s++)
+        for (long r = 0; r < n; r++)
+            std::memcpy(buffers.before[s] + r * sizes.width, call.initial[s] + rows[r].b * call.all + first,
+                        units * sizeof(REAL));
     Step& step = buffers.step;
     step.rows = active, step.hidden = units, step.next = 0;
     program.infer[0](&step);
-    for (long r = 0; r < n; r++)
-        for (long s = 0; s < program.states; s++)
-            std::memcpy(call.last[s] + rows[r].b * call.all + first,
-                        (r < active ? buffers.after : buffers.before)[s] + r * sizes.width, units * sizeof(REAL));
+    for (long s = 0; s < program.states; s++)
+        for (long r = 0; r < n; r++)
+            std::memcpy(call.last[s] + rows[r].b * call.all + first, (r < active ? buffers.after : buffers.before)[s] + r * sizes.width,
+                        units * sizeof(REAL));
 }
 
 static void backward_part(const Program& program, const Call& call, const Sizes& sizes,

@@ -271,22 +271,35 @@ static inline void multiply_tiles(long M, const Cell* a, long lda, Packed b, REA
 }
 #endif
 
+// A row in the form of a factor; `to` has room for `row_of_cells`.
+INLINE void into_factor(const REAL* from, Cell* to, [[maybe_unused]] long K) {
+#if defined(HALF)
+    into_cells(from, to, K);
+    std::fill(to + cells_of(K), to + depth_of(K), Cell{});
+#else
+    std::memcpy(to, from, K * sizeof(REAL));
+#endif
+}
+
+// The same with A in that form, `lda` cells apart.
+static inline void multiply_factor(long M, const Cell* a, long lda, Packed b, REAL* const* c, bool wide,
+                                   Start start, const REAL* bias = nullptr, bool downward = false) {
+#if defined(TILES)
+    if (has_tiles) return multiply_tiles(M, a, lda, b, c, wide, start, bias, downward);
+#endif
+    multiply_cells(M, a, lda, b, c, wide, start, bias, downward);
+}
+
 // The same with A in numbers; `room` takes its cells, M × `row_of_cells`, where that is needed.
 static inline void multiply(long M, const REAL* a, long lda, Packed b, REAL* const* c, bool wide,
                             Start start, [[maybe_unused]] Cell* room, const REAL* bias = nullptr,
                             bool downward = false) {
 #if defined(HALF)
     const long width = row_of_cells(b.K);
-    for (long i = 0; i < M; i++) {
-        into_cells(a + i * lda, room + i * width, b.K);
-        std::fill(room + i * width + cells_of(b.K), room + i * width + b.depth(), Cell{});
-    }
-#if defined(TILES)
-    if (has_tiles) return multiply_tiles(M, room, width, b, c, wide, start, bias, downward);
-#endif
-    multiply_cells(M, room, width, b, c, wide, start, bias, downward);
+    for (long i = 0; i < M; i++) into_factor(a + i * lda, room + i * width, b.K);
+    multiply_factor(M, room, width, b, c, wide, start, bias, downward);
 #else
-    multiply_cells(M, a, lda, b, c, wide, start, bias, downward);
+    multiply_factor(M, a, lda, b, c, wide, start, bias, downward);
 #endif
 }
 

@@ -1,4 +1,4 @@
-// What a model does with a row when no gradient is asked for: products and attention.
+// What a model does with a row when no gradient is asked for: products, attention, the choice of the best.
 //
 // A row's result is the same in bits whatever rows it stands beside: each number is one sum in an
 // order that depends on the row alone. With HALF a product's factors are rounded to bfloat16.
@@ -152,9 +152,82 @@ static void run_attention(const Attention& a) {
     });
 }
 
+struct Scores {  // of every row, of `count` choices
+    int64_t rows, count, best, threads;
+    Parallel parallel;
+    REAL* scores;     // (rows, count)
+    REAL* values;     // (rows, best): the highest of each row, the highest first
+    int64_t* places;  // (rows, best): where they stand; of equals the first comes first
+};
+
+// Scores less log Σ e^score.
+static void normalize(REAL* row, long count) {
+    Vector highest = splat(-INFINITY), sums[2] = {};
+    const auto raise = [&](Vector v) { highest = choose(v > highest, v, highest); };
+    long at = 0;
+    for (; at + VL <= count; at += VL) raise(load(row + at));
+    REAL most = -INFINITY;
+    for (int i = 0; i < VL; i++) most = std::max<REAL>(most, highest[i]);
+    for (; at < count; at++) most = std::max(most, row[at]);
+    for (at = 0; at + 2 * VL <= count; at += 2 * VL)
+        for (int i = 0; i < 2; i++) sums[i] += exponential(load(row + at + i * VL) - most);
+    REAL sum = total(sums[0] + sums[1]);
+    for (; at < count; at += VL) {
+        const long left = std::min<long>(VL, count - at);
+        sum += total(first(exponential(load_part(row + at, left) - most), left));
+    }
+    const REAL less = std::log(sum);
+    for (at = 0; at + VL <= count; at += VL) store(row + at, load(row + at) - most - less);
+    for (; at < count; at++) row[at] = row[at] - most - less;
+}
+
+static void find_best(const REAL* row, long count, REAL* values, int64_t* places, long best) {
+    constexpr long TOGETHER = 8 * VL;
+    std::fill(values, values + best, -(REAL)INFINITY);
+    std::fill(places, places + best, (int64_t)0);
+    const auto take = [&](long place) {
+        const REAL value = row[place];
+        if (!(value > values[best - 1])) return;
+        long at = best - 1;
+        for (; at > 0 && value > values[at - 1]; at--) values[at] = values[at - 1], places[at] = places[at - 1];
+        values[at] = value, places[at] = place;
+    };
+    long at = 0;
+    for (; at + TOGETHER <= count; at += TOGETHER) {
+        const Vector least = splat(values[best - 1]);
+        Vector highest = least;
+        for (long i = at; i < at + TOGETHER; i += VL) highest = choose(load(row + i) > highest, load(row + i), highest);
+        if (!any(highest > least)) continue;
+        for (long i = at; i < at + TOGETHER; i++) take(i);
+    }
+    for (; at < count; at++) take(at);
+}
+
+template <class Work> static void each_row(const Scores& scores, const Work& work) {
+    Call team{};
+    team.parallel = scores.parallel;
+    const double enough = (double)scores.rows * scores.count;
+    const long parts = enough < 1e5 ? 1 : std::max<long>(1, std::min(scores.threads, scores.rows));
+    in_parts(team, parts, [&](long part) {
+        for (long row = scores.rows * part / parts; row < scores.rows * (part + 1) / parts; row++) work(row);
+    });
+}
+
 }  // namespace seqline
 
 extern "C" {
+void seqline_normalize(const seqline::Scores* scores) {
+    seqline::each_row(*scores, [&](long row) {
+        seqline::normalize(scores->scores + row * scores->count, scores->count);
+    });
+}
+void seqline_best(const seqline::Scores* scores) {
+    seqline::each_row(*scores, [&](long row) {
+        seqline::find_best(scores->scores + row * scores->count, scores->count,
+                           scores->values + row * scores->best, scores->places + row * scores->best,
+                           scores->best);
+    });
+}
 // Cells that W (outputs, inputs) takes when it is packed.
 int64_t seqline_linear_size(int64_t inputs, int64_t outputs) {
     return seqline::packed_size(inputs, outputs) * sizeof(seqline::Cell);

@@ -91,6 +91,11 @@ INLINE REAL total(Vector v) {
 
 INLINE Vector as_vector(Whole w) { return (Vector)w; }
 INLINE Whole as_whole(Vector v) { return (Whole)v; }
+INLINE bool any(Whole mask) {
+    Integer found = 0;
+    for (int i = 0; i < VL; i++) found |= mask[i];
+    return found;
+}
 INLINE Vector choose(Whole mask, Vector a, Vector b) { return mask ? a : b; }
 INLINE Vector absolute(Vector x) {
     const Integer sign = (Integer)1 << (8 * sizeof(REAL) - 1);
