@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from seqline_plugins import steps
 from seqline_plugins.recurrence.generated import rows
 
 ROWS = 64
@@ -28,7 +29,10 @@ class Linear(nn.Linear):
 def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Return x Wᵀ + b, (…, I) → (…, O)."""
     if torch.is_grad_enabled():
-        return F.linear(x, weight, bias)
+        loop = steps.together()
+        if loop is None or torch.is_autocast_enabled(x.device.type):
+            return F.linear(x, weight, bias)
+        return steps.linear(x, weight, bias, loop)
     if rows.serves(x, weight, bias):
         return rows.linear(x, weight, bias)
     flat = x.reshape(-1, x.shape[-1])

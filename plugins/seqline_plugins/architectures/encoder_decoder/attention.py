@@ -10,12 +10,16 @@ query, memory and key.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from seqline_plugins.linear import Linear
 from seqline_plugins.recurrence.generated import rows
+from seqline_plugins.steps import Left, StepsTogether, together
 
 
 class Attention(nn.Module):
@@ -59,7 +63,11 @@ class Attention(nn.Module):
             query = self.of_query(query)
         if self.of_coverage is None:
             coverage = None
-        if rows.serves(query, keys, memory, coverage):
+        loop = together()
+        if loop is not None and U == 1 and _goes_step_by_step(query, keys, memory, coverage):
+            given = (query.reshape(R, -1), keys, memory, lengths, coverage)
+            context, weights = attend_step(loop, *given, self._more())
+        elif rows.serves(query, keys, memory, coverage):
             score = self.score.weight[0] if self.kind == "additive" else None
             of_coverage = None if self.of_coverage is None else self.of_coverage.weight[:, 0]
             flat = query.reshape(R * U, -1)
@@ -71,6 +79,11 @@ class Attention(nn.Module):
                 query.reshape(G, -1, query.shape[-1]), keys, memory, lengths, coverage
             )
         return context.view(R, U, -1), weights.view(R, U, S)
+
+    def _more(self) -> list[Tensor]:
+        """Return v and w, where there are some."""
+        more = [self.score.weight] if self.kind == "additive" else []
+        return more if self.of_coverage is None else [*more, self.of_coverage.weight]
 
     def _attend(
         self,
@@ -94,3 +107,76 @@ class Attention(nn.Module):
         scores = scores.masked_fill(~seen, torch.finfo(scores.dtype).min)
         weights = (scores.softmax(dim=-1) * seen).to(memory.dtype)
         return weights @ memory, weights
+
+
+def _goes_step_by_step(*tensors: Tensor | None) -> bool:
+    """Say whether compiled code serves a single step of training."""
+    like = tensors[0]
+    assert like is not None
+    return rows.is_compiled(*tensors) and not torch.is_autocast_enabled(like.device.type)
+
+
+def attend_step(
+    loop: StepsTogether,
+    query: Float[Tensor, "R Q"],
+    keys: Float[Tensor, "G S A"],
+    memory: Float[Tensor, "G S M"],
+    lengths: Int[Tensor, "G"],
+    coverage: Float[Tensor, "R S"] | None,
+    more: list[Tensor],
+) -> tuple[Float[Tensor, "R M"], Float[Tensor, "R S"]]:
+    """Return context and weights of a step of a loop; `more` are v and w of additive scores.
+
+    What each step adds to the gradients of keys, memory, v and w is summed up in one place.
+    """
+    shared = [keys.contiguous(), memory.contiguous(), *more]
+    key = ("attention", id(keys), id(memory))
+    left, gate, given = loop.share(key, (keys, memory), lambda: shared, list)
+    found: tuple[Tensor, Tensor] = _Step.apply(  # type: ignore[no-untyped-call]
+        query.contiguous(), coverage, gate, left, lengths.to(torch.int64).contiguous(), *given
+    )
+    return found
+
+
+class _Step(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        query: Tensor,
+        coverage: Tensor | None,
+        gate: Tensor,
+        left: Left,
+        lengths: Tensor,
+        *shared: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        keys, memory, *more = shared
+        score, of_coverage = (*(one.flatten() for one in more), None, None)[:2]
+        coverage = None if coverage is None else coverage.contiguous()
+        context, weights = rows.attend(query, keys, memory, lengths, score, coverage, of_coverage)
+        ctx.left, ctx.shared = left, shared
+        ctx.save_for_backward(query, coverage, lengths, weights)
+        ctx.set_materialize_grads(False)
+        return context, weights
+
+    @staticmethod
+    @once_differentiable
+    def backward(
+        ctx: Any, context_grad: Tensor | None, weights_grad: Tensor | None
+    ) -> tuple[Tensor | None, ...]:
+        query, coverage, lengths, weights = ctx.saved_tensors
+        keys, memory, *more = ctx.shared
+        score, of_coverage = (*(one.flatten() for one in more), None, None)[:2]
+        sums = ctx.left.things()
+        if not sums:
+            sums += [torch.zeros_like(one) for one in ctx.shared]
+        if context_grad is None:
+            context_grad = query.new_zeros(len(query), memory.shape[2])
+        query_grad, coverage_grad = rows.attend_back(
+            (query, keys, memory, score, coverage, of_coverage),
+            lengths,
+            weights,
+            (context_grad, weights_grad),
+            sums,
+        )
+        nothing = [None] * (2 + len(ctx.shared))
+        return (query_grad, coverage_grad, query.new_zeros(()), *nothing)

@@ -16,6 +16,7 @@ from seqline_plugins.architectures.encoder_decoder.attention import Attention
 from seqline_plugins.architectures.encoder_decoder.config import Config
 from seqline_plugins.linear import Linear
 from seqline_plugins.recurrence.layer import RecurrentLayer
+from seqline_plugins.steps import StepsTogether
 
 State = dict[str, Tensor]
 Drop = Callable[[str, Tensor], Tensor]
@@ -100,10 +101,11 @@ class Decoder(nn.Module):
             done = self._run(x, lengths, state, drop)
         else:
             steps = []
-            for t in range(x.shape[1]):
-                one = self._run(x[:, t : t + 1], None, state, drop)
-                state = one.state if lengths is None else _kept(lengths > t, one.state, state)
-                steps.append(one)
+            with StepsTogether():
+                for t in range(x.shape[1]):
+                    one = self._run(x[:, t : t + 1], None, state, drop)
+                    state = one.state if lengths is None else _kept(lengths > t, one.state, state)
+                    steps.append(one)
             hidden = torch.cat([one.hidden for one in steps], dim=1)
             weights = [one.weights for one in steps if one.weights is not None]
             gates = [one.gate for one in steps if one.gate is not None]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from collections.abc import Sequence
 from ctypes import Structure, c_int64, c_void_p
 from functools import cache
 from typing import Any
@@ -54,13 +55,28 @@ class _Attention(Structure):
     )
 
 
+class _AttentionGradient(Structure):
+    """Mirrors `AttentionGradient` of native/rows.cpp."""
+
+    _fields_ = (
+        ("step", _Attention),
+        *((name, c_void_p) for name in ("context_grad", "weights_grad", "query_grad")),
+        *((name, c_void_p) for name in ("coverage_grad", "keys_grad", "memory_grad")),
+        *((name, c_void_p) for name in ("score_grad", "of_coverage_grad")),
+    )
+
+
 def serves(*tensors: Tensor | None) -> bool:
     """Say whether compiled code serves here: real numbers, no gradient, a processor, a compiler."""
+    return not torch.is_grad_enabled() and is_compiled(*tensors)
+
+
+def is_compiled(*tensors: Tensor | None) -> bool:
+    """Say whether there is compiled code for such tensors."""
     given = [tensor for tensor in tensors if tensor is not None]
     like = given[0]
     return (
-        not torch.is_grad_enabled()
-        and not torch.compiler.is_compiling()  # nor exporting: the tensors are no memory then
+        not torch.compiler.is_compiling()  # nor exporting: the tensors are no memory then
         and like.dtype in PRECISIONS
         and all(t.device.type == "cpu" and t.dtype == like.dtype for t in given)
         and _library(like.dtype) is not None
@@ -111,19 +127,58 @@ def attend(
     keys (G, S, Q), memory (G, S, M), lengths (G,). The scores are query · key, or with `score` (Q,)
     v · tanh(query + key + coverage w), coverage (R, S), w = `of_coverage` (Q,).
     """
-    library = _library(query.dtype)
-    (G, S, Q), M, R = keys.shape, memory.shape[2], len(query)
-    weights, context = query.new_empty(R, S), query.new_empty(R, M)
     parts = [query, keys, memory, score, coverage, of_coverage]
     flat = [None if tensor is None else tensor.contiguous() for tensor in parts]
+    weights = query.new_empty(len(query), keys.shape[1])
+    context = query.new_empty(len(query), memory.shape[2])
     lengths = lengths.to(torch.int64).contiguous()
-    call = _Attention(
-        *(G, R // max(1, G), S, Q, M, torch.get_num_threads(), _team(), address(lengths)),
-        *(address(tensor) for tensor in (*flat, weights, context)),
-    )
-    if R:
-        _check(library.seqline_attention(ctypes.byref(call)))
+    call = _attention_of(lengths, flat, weights, context)
+    if len(query):
+        _check(_library(query.dtype).seqline_attention(ctypes.byref(call)))
     return context, weights
+
+
+def attend_back(
+    parts: Sequence[Tensor | None],
+    lengths: Tensor,
+    weights: Tensor,
+    grads: tuple[Tensor, Tensor | None],
+    sums: Sequence[Tensor],
+) -> tuple[Tensor, Tensor | None]:
+    """Return the gradients of the query and of the coverage, of those of context and weights.
+
+    `parts` are query, keys, memory, score, coverage and of_coverage, contiguous. Those of keys and
+    memory, then of score and of_coverage where they are there, are added to `sums`.
+    """
+    query, _, _, score, coverage, of_coverage = parts
+    assert query is not None
+    left = iter(sums)
+    of_keys, of_memory = next(left), next(left)
+    of_score = None if score is None else next(left)
+    of_of_coverage = None if of_coverage is None else next(left)
+    query_grad = torch.empty_like(query)
+    coverage_grad = None if coverage is None else torch.empty_like(coverage)
+    given = [None if grad is None else grad.contiguous() for grad in grads]
+    found = (query_grad, coverage_grad, of_keys, of_memory, of_score, of_of_coverage)
+    call = _AttentionGradient(
+        _attention_of(lengths, parts, weights, None),
+        *(address(tensor) for tensor in (*given, *found)),
+    )
+    if len(query):
+        _check(_library(query.dtype).seqline_attention_back(ctypes.byref(call)))
+    return query_grad, coverage_grad
+
+
+def _attention_of(
+    lengths: Tensor, parts: Sequence[Tensor | None], weights: Tensor, context: Tensor | None
+) -> _Attention:
+    query, keys, memory = parts[:3]
+    assert query is not None and keys is not None and memory is not None
+    (G, S, Q), M, R = keys.shape, memory.shape[2], len(query)
+    return _Attention(
+        *(G, R // max(1, G), S, Q, M, torch.get_num_threads(), _team(), address(lengths)),
+        *(address(tensor) for tensor in (*parts, weights, context)),
+    )
 
 
 def log_softmax(scores: Tensor) -> Tensor:
@@ -193,7 +248,11 @@ def _library(dtype: torch.dtype) -> Any:
     library.seqline_linear_size.argtypes = (c_int64, c_int64)
     library.seqline_pack.restype = None
     library.seqline_pack.argtypes = (c_void_p, c_void_p, c_int64, c_int64)
-    for function in (library.seqline_linear, library.seqline_attention):
+    for function in (
+        library.seqline_linear,
+        library.seqline_attention,
+        library.seqline_attention_back,
+    ):
         function.restype, function.argtypes = c_int64, (c_void_p,)
     for function in (library.seqline_normalize, library.seqline_best):
         function.restype, function.argtypes = None, (c_void_p,)

@@ -9,6 +9,7 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -27,6 +28,7 @@ from seqline_plugins.recurrence.generated.rest import at_rest, made_once
 from seqline_plugins.recurrence.generated.tape import empty
 from seqline_plugins.recurrence.generated.twice import differentiable_gradients, split_arguments
 from seqline_plugins.recurrence.weights import GateWeights
+from seqline_plugins.steps import Left, together
 
 State = dict[str, Tensor]
 
@@ -45,6 +47,8 @@ class Shape:
     has_bias: bool
     states: int
     weights: GateWeights
+    left: Left | None = None
+    """Where the weights' gradients are summed up, of all steps of a loop."""
 
 
 _loaded_in = os.getpid()
@@ -67,7 +71,13 @@ def run_generated(
     again chunk by chunk (Chen et al. 2016, "Training deep nets with sublinear memory cost").
     """
     equations = library.plan.equations
-    W_F, bias, *others = _weights_of(library, weights)
+    loop, left, gate = together(), None, None
+    if loop is None:
+        shared: Sequence[Tensor] = _weights_of(library, weights)
+    else:
+        key = ("recurrence", id(weights), id(library))
+        make = partial(_gathered, library, weights)
+        left, gate, shared = loop.share(key, weights, make, list)
     drawn = weights.draw_noise(x)
     own_state = {name: state[name] for name in cell.state}
     shape = Shape(
@@ -81,11 +91,12 @@ def run_generated(
         any(gate.bias for gate in weights.fed),
         len(own_state),
         weights,
+        left,
     )
     given = [tensor.contiguous() for tensor in (weights.windows(x, state), *own_state.values())]
-    flat = [given[0], W_F, bias, *others, *given[1:]]
+    flat = [given[0], *shared, *given[1:]]
     if shape.keeps:
-        output, *last = _Recurrence.apply(shape, *flat)  # type: ignore[no-untyped-call]
+        output, *last = _Recurrence.apply(shape, gate, *flat)  # type: ignore[no-untyped-call]
     else:
         output, last = _inferred(shape, flat)
     return output, dict(zip(own_state, last, strict=True))
@@ -124,7 +135,7 @@ def _inferred(shape: Shape, flat: Sequence[Tensor]) -> tuple[Tensor, list[Tensor
 
 class _Recurrence(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, shape: Shape, *flat: Tensor) -> tuple[Tensor, ...]:
+    def forward(ctx: Any, shape: Shape, gate: Tensor | None, *flat: Tensor) -> tuple[Tensor, ...]:
         x, library = flat[0], shape.library
         B, H = len(x), flat[-1].shape[1]
         keeps = shape.keeps and any(ctx.needs_input_grad)
@@ -151,17 +162,27 @@ class _Recurrence(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         shape: Shape = ctx.shape
         output, *flat = ctx.saved_tensors
+        needed = ctx.needs_input_grad[2:]
         if torch.is_grad_enabled():
-            needed = ctx.needs_input_grad[1:]
+            if shape.left is not None:
+                raise RuntimeError("steps that share weights have no gradient of a gradient")
             equations, side = shape.library.plan.equations, (shape.lengths, shape.reverse)
             given = (flat, needed, grads, shape.noises)
-            return (None, *differentiable_gradients(equations, *given, *side))
+            return (None, None, *differentiable_gradients(equations, *given, *side))
         tape, ctx.tape = ctx.tape, None
         wanted = [
-            empty(tuple(tensor.shape), tensor.dtype) if needed else None
-            for tensor, needed in zip(flat, ctx.needs_input_grad[1:], strict=True)
+            empty(tuple(tensor.shape), tensor.dtype) if one else None
+            for tensor, one in zip(flat, needed, strict=True)
         ]
-        gradients = _Gradients(shape, flat, output, wanted)
+        sums, begun = [], False
+        if shape.left is not None:
+            sums = shape.left.things()
+            begun = bool(sums)
+            of_weights = slice(1, len(flat) - shape.states)
+            if not begun:
+                sums += [empty(tuple(weight.shape), weight.dtype) for weight in flat[of_weights]]
+            wanted[of_weights] = sums
+        gradients = _Gradients(shape, flat, output, wanted, adds=begun)
         carried: Sequence[Tensor | None] = [g if g is None else g.contiguous() for g in grads[1:]]
         upstream = None if grads[0] is None else grads[0].contiguous()
         for chunk, before in zip(reversed(ctx.chunks), reversed(ctx.bounds), strict=True):
@@ -174,7 +195,11 @@ class _Recurrence(torch.autograd.Function):
                     shape.library.forward(call)
             carried = gradients.go_back(chunk, tape, before, upstream, carried)
             tape = None
-        return (None, *gradients.finished())
+        found = gradients.finished()
+        if not sums:
+            return (None, None, *found)
+        first, *states = found[0], *found[1 + len(sums) :]
+        return (None, output.new_zeros(()), first, *[None] * len(sums), *states)
 
 
 @dataclass
@@ -201,7 +226,13 @@ class _Gradients:
     """The gradients of one call, gathered chunk by chunk from the last to the first."""
 
     def __init__(
-        self, shape: Shape, flat: Sequence[Tensor], output: Tensor, wanted: list[Tensor | None]
+        self,
+        shape: Shape,
+        flat: Sequence[Tensor],
+        output: Tensor,
+        wanted: list[Tensor | None],
+        *,
+        adds: bool,
     ) -> None:
         self.shape, self.flat, self.output, self.wanted = shape, flat, output, wanted
         plan, H = shape.library.plan, output.shape[2]
@@ -210,7 +241,7 @@ class _Gradients:
         if self.bias is None and plan.own_of_gate:
             self.bias = torch.empty_like(flat[2])
         self.owns = [output.new_empty(H) if own is None else own for own in owns]
-        self.adds = False
+        self.adds = adds
 
     def go_back(
         self,

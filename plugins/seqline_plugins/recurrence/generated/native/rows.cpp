@@ -1,10 +1,12 @@
-// What a model does with a row when no gradient is asked for: products, attention, the choice of the best.
+// What a model does with a row when no gradient is asked for: products, attention, the choice of the best;
+// and attention a step at a time, with its gradient.
 //
 // A row's result is the same in bits whatever rows it stands beside: each number is one sum in an
 // order that depends on the row alone. With HALF a product's factors are rounded to bfloat16.
 #include <algorithm>
 #include <cstring>
 #include <new>
+#include <vector>
 
 #include "products.h"
 #include "threads.h"
@@ -152,6 +154,93 @@ static void run_attention(const Attention& a) {
     });
 }
 
+struct AttentionGradient {  // what one step of each query passes back; sums are added to what is there
+    Attention step;            // with the weights that it found
+    const REAL* context_grad;  // (inputs × queries, memory_size)
+    const REAL* weights_grad;  // (inputs × queries, places), or null
+    REAL* query_grad;          // (inputs × queries, query_size)
+    REAL* coverage_grad;       // (inputs × queries, places), or null
+    REAL* keys_grad;           // (inputs, places, query_size), summed
+    REAL* memory_grad;         // (inputs, places, memory_size), summed
+    REAL* score_grad;          // (query_size), summed, or null
+    REAL* of_coverage_grad;    // (query_size), summed, or null
+};
+
+INLINE void add_to(REAL* place, Vector v, All) { store(place, load(place) + v); }
+INLINE void add_to(REAL* place, Vector v, long left) { store_part(place, load_part(place, left) + v, left); }
+
+// `of_score` and `of_coverage` are sums of this thread's own.
+static void pass_back(const AttentionGradient& g, long input, long row, REAL* of_score, REAL* of_coverage) {
+    const Attention& a = g.step;
+    const long length = a.lengths[input], Q = a.query_size, M = a.memory_size, S = a.places;
+    const REAL* const weights = a.weights + row * S;
+    const REAL* const query = a.query + row * Q;
+    const REAL* const context_grad = g.context_grad + row * M;
+    REAL* const query_grad = g.query_grad + row * Q;
+    std::fill(query_grad, query_grad + Q, (REAL)0);
+    if (g.coverage_grad) std::fill(g.coverage_grad + row * S, g.coverage_grad + (row + 1) * S, (REAL)0);
+    static thread_local std::vector<REAL> grads;  // of the weights, then of the scores
+    grads.resize(S);
+    REAL all = 0;
+    for (long s = 0; s < length; s++) {
+        const long place = (input * S + s) * M;
+        Vector sum{};
+        const auto one = [&](long at, auto left) {
+            const Vector c = load_part(context_grad + at, left);
+            sum += c * load_part(a.memory + place + at, left);
+            add_to(g.memory_grad + place + at, weights[s] * c, left);
+        };
+        over(M, [&](long at) { one(at, All{}); }, one);
+        grads[s] = total(sum) + (g.weights_grad ? g.weights_grad[row * S + s] : 0);
+        all += weights[s] * grads[s];
+    }
+    for (long s = 0; s < length; s++) {
+        const REAL grad = weights[s] * (grads[s] - all), covered = a.coverage ? a.coverage[row * S + s] : 0;
+        const REAL* const key = a.keys + (input * S + s) * Q;
+        REAL* const key_grad = g.keys_grad + (input * S + s) * Q;
+        Vector sum{};
+        const auto one = [&](long at, auto left) {
+            const Vector q = load_part(query + at, left), k = load_part(key + at, left);
+            if (!a.score) {
+                add_to(query_grad + at, grad * k, left);
+                add_to(key_grad + at, grad * q, left);
+                return;
+            }
+            Vector inner = q + k;
+            if (a.coverage) inner += covered * load_part(a.of_coverage + at, left);
+            const Vector t = tanh(inner);
+            const Vector inner_grad = grad * load_part(a.score + at, left) * (1 - t * t);
+            add_to(query_grad + at, inner_grad, left);
+            add_to(key_grad + at, inner_grad, left);
+            add_to(of_score + at, grad * t, left);
+            if (!a.coverage) return;
+            add_to(of_coverage + at, covered * inner_grad, left);
+            sum += inner_grad * load_part(a.of_coverage + at, left);
+        };
+        over(Q, [&](long at) { one(at, All{}); }, one);
+        if (g.coverage_grad) g.coverage_grad[row * S + s] = total(sum);
+    }
+}
+
+static void run_attention_back(const AttentionGradient& g) {
+    const Attention& a = g.step;
+    Call team{};
+    team.parallel = a.parallel;
+    const long parts = std::max<long>(1, std::min(a.threads, a.inputs)), Q = a.query_size;
+    std::vector<REAL> sums(parts * 2 * Q, 0);
+    in_parts(team, parts, [&](long part) {
+        REAL* const own = sums.data() + part * 2 * Q;
+        for (long input = a.inputs * part / parts; input < a.inputs * (part + 1) / parts; input++)
+            for (long query = 0; query < a.queries; query++)
+                pass_back(g, input, input * a.queries + query, own, own + Q);
+    });
+    for (long part = 0; part < parts; part++)
+        for (long q = 0; q < Q; q++) {
+            if (g.score_grad) g.score_grad[q] += sums[part * 2 * Q + q];
+            if (g.of_coverage_grad) g.of_coverage_grad[q] += sums[(part * 2 + 1) * Q + q];
+        }
+}
+
 struct Scores {  // of every row, of `count` choices
     int64_t rows, count, best, threads;
     Parallel parallel;
@@ -238,6 +327,14 @@ void seqline_pack(seqline::Cell* to, const REAL* W, int64_t inputs, int64_t outp
 int64_t seqline_linear(const seqline::Linear* linear) {
     try {
         seqline::run_linear(*linear);
+    } catch (...) {
+        return 1;
+    }
+    return 0;
+}
+int64_t seqline_attention_back(const seqline::AttentionGradient* gradient) {
+    try {
+        seqline::run_attention_back(*gradient);
     } catch (...) {
         return 1;
     }
