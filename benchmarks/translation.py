@@ -101,6 +101,7 @@ def decoding(export, home):
     found = {}
     for name, beam in (("greedy", 1), ("beam 5", 5)):
         options = {**predictor.config["decode"], "beam": beam, "max_length": LIMIT}
+        options["precision"] = "bf16"  # as the recipe has it
         search = Search(options, predictor.encoding.search_tokens)
         found[name] = decoding_speed(predictor.model, split, search)
     return found
@@ -189,6 +190,7 @@ def main():
     parser.add_argument("--minutes", type=float, nargs="+", default=list(BLEU_BARS))
     parser.add_argument("--peer-minutes", type=float, help="a run beside the peer's own minutes")
     parser.add_argument("--updates", type=int, default=100)
+    parser.add_argument("--decode-from", type=Path, help="a home in which the recipe was run")
     parser.add_argument("--peer-result", type=Path, help="Joey NMT's result_joeynmt.json")
     given = parser.parse_args()
     before, figures, details = machine_state(), [], {}
@@ -236,9 +238,13 @@ def main():
             ]
             figures.append(Figure("attention − none, 12 min, BLEU", scores[0] - scores[1], 4.0))
         if "decode" in given.parts:
-            if report is None:
-                report = bleu_in(0.2, given.data, home, given.override)
-            speeds = decoding(report["export"], Home(home))
+            if given.decode_from:
+                home = given.decode_from
+                export = max(home.glob("stages/export-*/model"), key=lambda p: p.stat().st_mtime)
+            else:
+                report = report or bleu_in(12, given.data, home, given.override)
+                export = report["export"]
+            speeds = decoding(export, Home(home))
             beside("greedy, sentences/s", speeds["greedy"], "greedy_sent_s", 10.0)
             beside("beam 5, sentences/s", speeds["beam 5"], "beam5_sent_s", 6.0)
     conclude("Translation", figures, {**details, "peer": peer}, given.out, before)

@@ -1,4 +1,4 @@
-"""A decoder that goes step by step makes its weights' gradients once: they are those of each step."""
+"""A decoder that goes step by step makes its weights' gradients once: those of all its steps."""
 
 from __future__ import annotations
 
