@@ -30,6 +30,8 @@ class Left:
 
     def __init__(self, finish: Finish) -> None:
         self.finish = finish
+        self.kept: dict[Hashable, Any] = {}
+        """What the steps make of the weights alone."""
         self._things: list[Any] = []
         self._task = -1
 

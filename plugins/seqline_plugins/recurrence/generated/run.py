@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -126,10 +127,8 @@ def _inferred(shape: Shape, flat: Sequence[Tensor]) -> tuple[Tensor, list[Tensor
     last = [x.new_empty(B, H) for _ in range(shape.states)]
     before = flat[len(flat) - shape.states :]
     call = _call(shape, flat, output, (0, T), before, last)
-    packed = _room_at_rest(shape, call)
-    shape.library.forward(call)
-    if packed is not None:
-        packed.filled = True
+    with _packed(shape, call, "forward"):
+        shape.library.forward(call)
     return output, last
 
 
@@ -150,7 +149,8 @@ class _Recurrence(torch.autograd.Function):
             last = [x.new_empty(B, H) for _ in range(shape.states)]
             call = _call(shape, flat, output, chunk, bounds[-1], last)
             call.tape = None if tape is None else address(tape)
-            library.forward(call)
+            with _packed(shape, call, "forward"):
+                library.forward(call)
             bounds.append(last)
         ctx.shape, ctx.chunks, ctx.bounds, ctx.tape = shape, chunks, bounds[:-1], tape
         if keeps:
@@ -192,7 +192,8 @@ class _Recurrence(torch.autograd.Function):
                     again = [torch.empty_like(state) for state in before]
                     call = _call(shape, flat, output, chunk, before, again)
                     call.tape = address(tape)
-                    shape.library.forward(call)
+                    with _packed(shape, call, "forward"):
+                        shape.library.forward(call)
             carried = gradients.go_back(chunk, tape, before, upstream, carried)
             tape = None
         found = gradients.finished()
@@ -208,18 +209,27 @@ class _Packed:
     filled: bool = False
 
 
-def _room_at_rest(shape: Shape, call: CallFields) -> _Packed | None:
-    """Give a call room for its packed weights that later calls find filled, if they are at rest."""
-    if not at_rest():
-        return None
-    key = ("recurrence", id(shape.weights), id(shape.library))
+@contextmanager
+def _packed(shape: Shape, call: CallFields, way: str) -> Iterator[None]:
+    """Give a call room for its packed weights that later calls find filled.
+
+    Where weights are at rest, and in a loop whose steps share them; elsewhere it does nothing.
+    """
+    key = ("packed", way, bool(call.x_grad), id(shape.weights), id(shape.library))
 
     def make() -> _Packed:
         return _Packed(torch.empty(shape.library.packed_size(call), dtype=torch.uint8))
 
-    packed: _Packed = made_once(key, shape.weights, make)
+    if shape.left is not None:
+        packed: _Packed = shape.left.kept.get(key) or shape.left.kept.setdefault(key, make())
+    elif at_rest():
+        packed = made_once(key, shape.weights, make)
+    else:
+        yield
+        return
     call.packed, call.is_packed = address(packed.room), int(packed.filled)
-    return packed
+    yield
+    packed.filled = True
 
 
 class _Gradients:
@@ -261,7 +271,8 @@ class _Gradients:
         first = chunk[0] == 0
         given = self.initial if first else [torch.empty_like(state) for state in before]
         call.initial_grad = pointers(given)
-        self.shape.library.backward(call)
+        with _packed(self.shape, call, "backward"):
+            self.shape.library.backward(call)
         self.adds = True
         return given
 

@@ -82,12 +82,14 @@ static void add_own_gradients(const Program& program, const Call& call, const Si
 }
 
 static void run_backward(const Program& program, const Call& call) {
+    Room borrowed(call.packed);
     Weights weights;
     const auto begin = [&](const Call& section) {
         const Sizes sizes(section, program);
         shared_room.reserve(weights_room(program, section, sizes));
         shared_room.clear();
-        weights = pack_weights(shared_room, program, section, sizes, true, program.gates > 0 && call.x_grad);
+        weights = pack_weights(call.packed ? borrowed : shared_room, program, section, sizes, true,
+                               program.gates > 0 && call.x_grad, call.packed && call.is_packed);
     };
     Sections(program, call).each(begin, [&](const Call& group) {
         const Sizes sizes(group, program);
