@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from seqline.decoding import arithmetic
 from seqline.model import SequenceModel
 from seqline_plugins.generation import Generation, Opening
 
@@ -36,19 +37,23 @@ def generate(
     steps = options["max_length"] or generation.length
     model.eval()
     with torch.inference_mode():
-        state = model.start(opening.batch, rows, generation.window)
+        with arithmetic(options):
+            state = model.start(opening.batch, rows, generation.window)
         hidden = torch.empty(0)
         for sample in opening.written[opening.told if model.kind.input == "entity" else 0 :]:
-            hidden, state = model.follow(sample.expand(rows, *sample.shape), state)
+            with arithmetic(options):
+                hidden, state = model.follow(sample.expand(rows, *sample.shape), state)
         ended = torch.zeros(rows, dtype=torch.bool)
         for step in range(steps):
-            sample = model.sample(hidden, options, draw)
+            with arithmetic(options):
+                sample = model.sample(hidden, options, draw)
             ended = ended | generation.ended(sample).cpu()
             if bool(ended.all()):
                 return
             yield sample
             if step + 1 < steps:
-                hidden, state = model.follow(sample, state)
+                with arithmetic(options):
+                    hidden, state = model.follow(sample, state)
 
 
 def sequences(

@@ -99,10 +99,10 @@ def test_the_same_seed_writes_the_same(trained: Path, capfd: pytest.CaptureFixtu
     assert one == again != other
     assert one.startswith("int ") and "\n\nint " in one
     greedy = [
-        generated(capfd, trained, *options, f"decode.seed={seed}", "decode.temperature=0")
-        for seed in (1, 2)
+        generated(capfd, trained, *options, f"decode.{other}", "decode.temperature=0")
+        for other in ("seed=1", "seed=2", "precision=bf16")
     ]
-    assert greedy[0] == greedy[1]
+    assert greedy[0] == greedy[1] == greedy[2]
     assert greedy[0].startswith("int main(void)\n{\n\treturn 0;\n}\n")
 
 

@@ -6,6 +6,6 @@ beam      the likeliest sentences, greedily with a beam of 1
 sampling  drawn ones
 """
 
-from seqline.decoding.search import GREEDY, Written, write
+from seqline.decoding.search import GREEDY, Written, arithmetic, write
 
-__all__ = ["GREEDY", "Written", "write"]
+__all__ = ["GREEDY", "Written", "arithmetic", "write"]

@@ -86,6 +86,11 @@ GREEDY = {
 """How validations write: quickly, whatever `decode` says; in the precision of training."""
 
 
+def arithmetic(options: Mapping[str, Any], device: str = "cpu") -> torch.autocast:
+    """Return the context in which products have the precision that the options ask for."""
+    return torch.autocast(device, torch.bfloat16, enabled=options["precision"] == "bf16")
+
+
 def limits_of(lengths: Tensor, most: int | None) -> Tensor:
     """Return the most tokens to write for each input, (B,), the end not counted."""
     if most is None:

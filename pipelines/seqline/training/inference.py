@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seqline.decoding import Written, write
+from seqline.decoding import Written, arithmetic, write
 from seqline.decoding.unknowns import replace_unknown
 from seqline.model import SequenceModel
 from seqline.training.batches import Portion, Windows, ordered_batches
@@ -40,9 +40,7 @@ class Search:
 
     def write(self, model: SequenceModel, batch: Batch) -> Written:
         """Read a batch and write for each of its inputs, in the precision of the options."""
-        half = self.options["precision"] == "bf16"
-        device = batch["lengths"].device.type
-        with torch.autocast(device, torch.bfloat16, enabled=half), WeightsAtRest():
+        with arithmetic(self.options, batch["lengths"].device.type), WeightsAtRest():
             return write(model, *model.begin(batch), self.tokens, self.options)
 
 

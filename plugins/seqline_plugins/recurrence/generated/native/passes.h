@@ -2,6 +2,7 @@
 #pragma once
 #include <algorithm>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 #include "buffers.h"
@@ -181,9 +182,10 @@ static void forward_units(const Program& program, const Call& call, const Sizes&
     step.rows = active, step.hidden = units, step.next = 0;
     program.infer[0](&step);
     for (long s = 0; s < program.states; s++)
-        for (long r = 0; r < n; r++)
-            std::memcpy(call.last[s] + rows[r].b * call.all + first, (r < active ? buffers.after : buffers.before)[s] + r * sizes.width,
-                        units * sizeof(REAL));
+        for (long r = 0; r < n; r++) {
+            const REAL* const from = (r < active ? buffers.after : buffers.before)[s] + r * sizes.width;
+            std::memcpy(call.last[s] + rows[r].b * call.all + first, from, units * sizeof(REAL));
+        }
 }
 
 static void backward_part(const Program& program, const Call& call, const Sizes& sizes,
