@@ -10,6 +10,7 @@ query, memory and key.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -68,8 +69,7 @@ class Attention(nn.Module):
             given = (query.reshape(R, -1), keys, memory, lengths, coverage)
             context, weights = attend_step(loop, *given, self._more())
         elif rows.serves(query, keys, memory, coverage):
-            score = self.score.weight[0] if self.kind == "additive" else None
-            of_coverage = None if self.of_coverage is None else self.of_coverage.weight[:, 0]
+            score, of_coverage = _vectors(self._more())
             flat = query.reshape(R * U, -1)
             context, weights = rows.attend(
                 flat, keys, memory, lengths, score, coverage, of_coverage
@@ -107,6 +107,12 @@ class Attention(nn.Module):
         scores = scores.masked_fill(~seen, torch.finfo(scores.dtype).min)
         weights = (scores.softmax(dim=-1) * seen).to(memory.dtype)
         return weights @ memory, weights
+
+
+def _vectors(more: Sequence[Tensor]) -> tuple[Tensor | None, Tensor | None]:
+    """Return v (A,) and w (A,), None for what is not there."""
+    score, of_coverage = [*(one.flatten() for one in more), None, None][:2]
+    return score, of_coverage
 
 
 def _goes_step_by_step(*tensors: Tensor | None) -> bool:
@@ -150,7 +156,7 @@ class _Step(torch.autograd.Function):
         *shared: Tensor,
     ) -> tuple[Tensor, Tensor]:
         keys, memory, *more = shared
-        score, of_coverage = (*(one.flatten() for one in more), None, None)[:2]
+        score, of_coverage = _vectors(more)
         coverage = None if coverage is None else coverage.contiguous()
         context, weights = rows.attend(query, keys, memory, lengths, score, coverage, of_coverage)
         ctx.left, ctx.shared = left, shared
@@ -165,7 +171,7 @@ class _Step(torch.autograd.Function):
     ) -> tuple[Tensor | None, ...]:
         query, coverage, lengths, weights = ctx.saved_tensors
         keys, memory, *more = ctx.shared
-        score, of_coverage = (*(one.flatten() for one in more), None, None)[:2]
+        score, of_coverage = _vectors(more)
         sums = ctx.left.things()
         if not sums:
             sums += [torch.zeros_like(one) for one in ctx.shared]
