@@ -101,7 +101,6 @@ def decoding(export, home):
     found = {}
     for name, beam in (("greedy", 1), ("beam 5", 5)):
         options = {**predictor.config["decode"], "beam": beam, "max_length": LIMIT}
-        options["precision"] = "bf16"  # as the recipe has it
         search = Search(options, predictor.encoding.search_tokens)
         found[name] = decoding_speed(predictor.model, split, search)
     return found

@@ -1,7 +1,7 @@
 """Products, attention and choices whose result in a row depends on that row alone, in bits.
 
-For what a model does without a gradient; torch's own products sum in another order for another
-number of rows.
+For what a model does without a gradient, and attention a step at a time with one; torch's own
+products sum in another order for another number of rows.
 Letters: R rows, V choices, C of them, G inputs, S places, Q, M sizes of query and memory.
 """
 
@@ -212,7 +212,7 @@ def _of_rows(
         *(R, V, C, torch.get_num_threads(), _team()),
         *(address(tensor) for tensor in (scores, values, places)),
     )
-    getattr(_library(scores.dtype), name)(ctypes.byref(call))
+    _check(getattr(_library(scores.dtype), name)(ctypes.byref(call)))
 
 
 def _packed(library: Any, weight: Tensor) -> Tensor:
@@ -252,8 +252,8 @@ def _library(dtype: torch.dtype) -> Any:
         library.seqline_linear,
         library.seqline_attention,
         library.seqline_attention_back,
+        library.seqline_normalize,
+        library.seqline_best,
     ):
         function.restype, function.argtypes = c_int64, (c_void_p,)
-    for function in (library.seqline_normalize, library.seqline_best):
-        function.restype, function.argtypes = None, (c_void_p,)
     return library

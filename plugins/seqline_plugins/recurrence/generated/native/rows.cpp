@@ -302,50 +302,36 @@ template <class Work> static void each_row(const Scores& scores, const Work& wor
     });
 }
 
+// 0, or 1 where there was not enough memory: an exception must not leave the library.
+template <class Given> static int64_t status_of(void (*run)(const Given&), const Given* given) {
+    try {
+        run(*given);
+    } catch (...) {
+        return 1;
+    }
+    return 0;
+}
+static void run_normalize(const Scores& s) {
+    each_row(s, [&](long row) { normalize(s.scores + row * s.count, s.count); });
+}
+static void run_best(const Scores& s) {
+    each_row(s, [&](long row) {
+        find_best(s.scores + row * s.count, s.count, s.values + row * s.best, s.places + row * s.best, s.best);
+    });
+}
+
 }  // namespace seqline
 
 extern "C" {
-void seqline_normalize(const seqline::Scores* scores) {
-    seqline::each_row(*scores, [&](long row) {
-        seqline::normalize(scores->scores + row * scores->count, scores->count);
-    });
-}
-void seqline_best(const seqline::Scores* scores) {
-    seqline::each_row(*scores, [&](long row) {
-        seqline::find_best(scores->scores + row * scores->count, scores->count,
-                           scores->values + row * scores->best, scores->places + row * scores->best,
-                           scores->best);
-    });
-}
+using namespace seqline;
 // Cells that W (outputs, inputs) takes when it is packed.
-int64_t seqline_linear_size(int64_t inputs, int64_t outputs) {
-    return seqline::packed_size(inputs, outputs) * sizeof(seqline::Cell);
+int64_t seqline_linear_size(int64_t inputs, int64_t outputs) { return packed_size(inputs, outputs) * sizeof(Cell); }
+void seqline_pack(Cell* to, const REAL* W, int64_t inputs, int64_t outputs) {
+    pack_forward(to, W, 1, outputs, outputs, outputs, inputs, 0, 1);
 }
-void seqline_pack(seqline::Cell* to, const REAL* W, int64_t inputs, int64_t outputs) {
-    seqline::pack_forward(to, W, 1, outputs, outputs, outputs, inputs, 0, 1);
-}
-int64_t seqline_linear(const seqline::Linear* linear) {
-    try {
-        seqline::run_linear(*linear);
-    } catch (...) {
-        return 1;
-    }
-    return 0;
-}
-int64_t seqline_attention_back(const seqline::AttentionGradient* gradient) {
-    try {
-        seqline::run_attention_back(*gradient);
-    } catch (...) {
-        return 1;
-    }
-    return 0;
-}
-int64_t seqline_attention(const seqline::Attention* attention) {
-    try {
-        seqline::run_attention(*attention);
-    } catch (...) {
-        return 1;
-    }
-    return 0;
-}
+int64_t seqline_linear(const Linear* given) { return status_of(run_linear, given); }
+int64_t seqline_attention(const Attention* given) { return status_of(run_attention, given); }
+int64_t seqline_attention_back(const AttentionGradient* given) { return status_of(run_attention_back, given); }
+int64_t seqline_normalize(const Scores* given) { return status_of(run_normalize, given); }
+int64_t seqline_best(const Scores* given) { return status_of(run_best, given); }
 }
