@@ -16,7 +16,12 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from seqline_plugins.recurrence.generated.graph import OF_NUMBERS, POINTWISE, Node, in_order
+from seqline_plugins.recurrence.generated.expressions import (
+    expression_of,
+    of_numbers,
+    scalar,
+)
+from seqline_plugins.recurrence.generated.graph import Node, in_order
 from seqline_plugins.recurrence.generated.naming import PLACE, free_name, name_of_place
 from seqline_plugins.recurrence.generated.plan import Plan
 from seqline_plugins.recurrence.generated.templates import AHEAD, FUNCTION, HEADER, PASS, RESERVED
@@ -159,7 +164,7 @@ class _Passes:
                 if id(node) in keep:
                     self._value(node, number, lines, names, taken)
                     place = f"AT(slots, {self.plan.slots})[{keep[id(node)]}]"
-                    value = _scalar(names[id(node)]) or f"({names[id(node)]})[0]"
+                    value = scalar(names[id(node)]) or f"({names[id(node)]})[0]"
                     lines.after.append(f"{place} = {value};")
         return self._render(lines, taken)
 
@@ -191,7 +196,7 @@ class _Passes:
         for arg in node.args:
             self._value(arg, number, lines, names, taken)
         names[id(node)] = _free(self.names.get(node, "v"), taken)
-        lines.work.append(f"const Vector {names[id(node)]} = {_expression(node, names)};")
+        lines.work.append(f"const Vector {names[id(node)]} = {expression_of(node, names)};")
 
     def _ahead_once(self, found: re.Match[str]) -> str:
         """Let the first pass that reads a place bring the next step's nearer, and no other."""
@@ -220,7 +225,7 @@ class _Passes:
         if on_tape is None:
             for arg in node.args:
                 self._value(arg, number, lines, names, taken)
-            kind, expression = _of_numbers(node, names)
+            kind, expression = of_numbers(node, names)
         name = _free(self.names.get(node, "n"), taken)
         names[id(node)] = f"splat({name})" if kind == "REAL" else name
         lines.row.append(f"const {kind} {name} = {expression};")
@@ -388,25 +393,6 @@ def _shared_leaf(plan: Plan, node: Node) -> tuple[str, str] | None:
         place = plan.equations.noises.index(str(node.value))
         return f"noise_{node.value}", f"load_part(s->noise[{place}][r] + j, left)"
     return None
-
-
-def _expression(node: Node, names: dict[int, str]) -> str:
-    value = f"(REAL){node.value!r}" if node.op == "power" else ""
-    return POINTWISE[node.op].format(*(names[id(arg)] for arg in node.args), value=value)
-
-
-def _of_numbers(node: Node, names: dict[int, str]) -> tuple[str, str]:
-    """Return the type and the expression of a number that is made of others."""
-    args = [_scalar(names[id(arg)]) for arg in node.args]
-    if node.op in OF_NUMBERS and None not in args:
-        inside = [f"({arg})" if arg and " " in arg else arg for arg in args]
-        return "REAL", OF_NUMBERS[node.op].format(*inside)
-    return "Vector", _expression(node, names)
-
-
-def _scalar(name: str) -> str | None:
-    """Return what stands in every lane of a value, None where they may differ."""
-    return name[len("splat(") : -1] if name.startswith("splat(") else None
 
 
 def _free(wish: str, taken: set[str]) -> str:
