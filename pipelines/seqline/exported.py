@@ -74,21 +74,22 @@ class Predictor:
 
         if self.task.generation is not None:
             return [self._go_on(example) if _size(example) else [] for example in examples]
-        filled = [number for number, example in enumerate(examples) if _size(example)]
-        said: list[list[Any]] = [[] for _ in examples]
+        read = self.task.together(examples)
+        filled = [number for number, example in enumerate(read) if _size(example)]
+        said: list[list[Any]] = [[] for _ in read]
         if not filled:
-            return said
-        split = self.encoding.encode([examples[number] for number in filled])
+            return self.task.apart(examples, read, said)
+        split = self.encoding.encode([read[number] for number in filled])
         search = None
         if self.task.decodes:
             search = Search(self.config["decode"], self.encoding.search_tokens)
         for found in answers(self.model, split, self.device, search):
-            own = [examples[filled[row]] for row in found.rows]
+            own = [read[filled[row]] for row in found.rows]
             for predicted in (found.predicted, *found.others):
                 decoded = self.task.answer(self.encoding, predicted, found.batch, own)
                 for row, answer in zip(found.rows, decoded, strict=True):
                     said[filled[row]] = [*said[filled[row]], *answer]
-        return said
+        return self.task.apart(examples, read, said)
 
     def _go_on(self, example: Example) -> list[Any]:
         import torch

@@ -443,6 +443,19 @@ class Task(ABC):
         """
         return self.decode(encoding, predicted, batch)
 
+    def together(self, examples: Sequence[Example]) -> list[Example]:
+        """Return what the network is to read of examples that follow each other, in order.
+
+        Each by itself unless a task joins some of them; `apart` then takes them apart again.
+        """
+        return list(examples)
+
+    def apart(
+        self, examples: Sequence[Example], read: Sequence[Example], answers: list[list[Any]]
+    ) -> list[list[Any]]:
+        """Return an answer to each example, given those to what `together` made of them."""
+        return answers
+
     def parts(self, example: Example) -> list[Example]:
         """Return the parts of an example that `decode.split_sentences` predicts by themselves."""
         return [example]

@@ -48,6 +48,27 @@ def test_it_predicts_as_the_evaluation_did_with_all_else_gone(pipeline, tmp_path
     assert [predictor.predict([example])[0] for example in examples] == wanted
 
 
+def test_sentences_that_were_read_together_are_answered_one_by_one(pipeline) -> None:
+    results = pipeline.run(task={"passage": 20})
+    lines = (results["evaluate"].folder / "predictions.jsonl").read_text().splitlines()
+    passages = [json.loads(line) for line in lines]
+    test = (pipeline.data / "test.conllu").read_text().splitlines()
+    predictor = load_export(results["export"].folder)
+    examples = predictor.task.parse(test, "test")
+    found = predictor.predict(examples)
+    assert [len(tags) for tags in found] == [len(one["words"]) for one in examples]
+    read = predictor.task.together(examples)
+    assert 1 < len(read) < len(examples)
+    assert predictor.task.apart(examples, read, passages) == found  # as the evaluation did
+
+    plain = [" ".join(one["words"]) for one in examples[:3]]
+    written = predictor.predict_text([plain[0], "", *plain[1:]], "text").splitlines()
+    assert written[1] == ""
+    assert [
+        [pair.rpartition("/")[2] for pair in line.split()] for line in written if line
+    ] == predictor.predict(examples[:3])
+
+
 def test_comments_and_other_columns_come_back_as_they_were(predictor: Predictor) -> None:
     given = conllu(sentences(3, 9))
     text = predictor.predict_text(given.splitlines(), "place")

@@ -77,6 +77,7 @@ def metrics_of(batches: list[tuple[list, list, list]]) -> TagMetrics:
         token = torch.arange(sum(len(row) for row in gold)).view(len(gold), -1)
         flat = [count for row in counts for count in row]
         batch = {"tags": torch.tensor(gold), "token": token, "count": torch.tensor(flat)}
+        batch["word"] = torch.ones(len(flat), dtype=torch.long)
         metrics.update(torch.tensor(predicted), batch)
     return metrics
 

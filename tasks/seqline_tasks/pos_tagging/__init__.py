@@ -15,6 +15,7 @@ from seqline_tasks.pos_tagging.config import Config
 from seqline_tasks.pos_tagging.encoding import TagEncoding, TaggedSentences
 from seqline_tasks.pos_tagging.head import TagHead
 from seqline_tasks.pos_tagging.inputs import WordInputs
+from seqline_tasks.pos_tagging.passages import BREAK, deal_out, join, sentences_of
 from seqline_tasks.pos_tagging.samples import mark_mistakes
 from seqline_tasks.pos_tagging.scoring import TagMetrics
 from seqline_tasks.pos_tagging.sources import TaggedSource, column_of
@@ -52,7 +53,18 @@ class PosTagging(Task):
 
     def text_of(self, example: Example) -> str:
         """Return the words apart by spaces."""
-        return " ".join(example["words"])
+        return " ".join(word for word in example["words"] if word != BREAK)
+
+    def together(self, examples: Sequence[Example]) -> list[Example]:
+        """Return passages of sentences in a row, where `task.passage` asks for them."""
+        most = self.config.passage
+        return join(examples, most) if most else list(examples)
+
+    def apart(
+        self, examples: Sequence[Example], read: Sequence[Example], answers: list[list[Any]]
+    ) -> list[list[Any]]:
+        """Return each sentence's own tags."""
+        return deal_out(examples, read, answers) if self.config.passage else answers
 
     def render(
         self, examples: Sequence[Example], predicted: Sequence[Sequence[str]], data: DataSource
@@ -86,7 +98,8 @@ class PosTagging(Task):
 
     def samples(self, examples: Sequence[Example], predicted: Sequence[Sequence[str]]) -> list[str]:
         """Return a few tagged sentences, mistakes marked."""
-        return mark_mistakes(examples, predicted)
+        sentences = list(sentences_of(examples, predicted))
+        return mark_mistakes([one for one, _ in sentences], [tags for _, tags in sentences])
 
 
 def _unlabelled(words: list[str], lines: list[str] | None = None) -> Example:

@@ -62,6 +62,12 @@ class Config:
     """Part-of-speech tagging."""
 
     online: bool = option(False, "tag each word without looking at later ones")
+    passage: int = option(
+        0,
+        "sentences in a row are read together up to so many words, so that each sees its "
+        "neighbours; 0: each by itself",
+        low=0,
+    )
     crf: bool = option(False, "score pairs of neighbours' tags too: one distribution a sentence")
     words: Words = field(default_factory=Words)
     characters: Characters = field(default_factory=Characters)

@@ -12,6 +12,10 @@ from torch import Tensor
 from seqline_plugins.task import Batch, Example, Metrics
 from seqline_tasks.pictures import draw_confusion
 from seqline_tasks.pos_tagging.encoding import UNSCORED, TagEncoding
+from seqline_tasks.pos_tagging.passages import BREAK
+
+NONE = -1
+"""The number of no word."""
 
 
 class TagMetrics(Metrics):
@@ -31,12 +35,19 @@ class TagMetrics(Metrics):
         gold = batch["tags"]
         scored = gold != UNSCORED
         wrong = (predicted != gold) & scored
-        some = scored.any(dim=1)
-        self._sentences += int(some.sum())
-        self._right_sentences += int((some & ~wrong.any(dim=1)).sum())
+        sentence = self._sentence_of(batch)
+        some = len(sentence[scored].unique())
+        self._sentences += some
+        self._right_sentences += some - len(sentence[wrong].unique())
         self._predicted.append(predicted[scored].cpu())
         self._gold.append(gold[scored].cpu())
         self._unseen.append((batch["count"][batch["token"]] == 0)[scored].cpu())
+
+    def _sentence_of(self, batch: Batch) -> Tensor:
+        """Return which sentence of the batch each word is in, (B, T)."""
+        breaks = batch["word"][batch["token"]] == self.encoding.words.get(BREAK, NONE)
+        rows, steps = breaks.shape
+        return breaks.cumsum(dim=1) + torch.arange(rows, device=breaks.device)[:, None] * steps
 
     def compute(self) -> dict[str, float]:
         """Return accuracy, unseen_accuracy, sentence_accuracy and f1 (the mean over tags)."""

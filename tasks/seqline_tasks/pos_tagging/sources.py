@@ -15,6 +15,7 @@ from seqline_tasks.data.files import digest_of, matching_files, read_lines
 from seqline_tasks.data.hub import class_names, describe_hub, load_hub
 from seqline_tasks.data.split import deal, hold_out
 from seqline_tasks.pos_tagging.baseline import most_frequent_tag
+from seqline_tasks.pos_tagging.passages import join, sentences_of
 
 COLUMNS = ("upos", "xpos")
 AUXILIARY = ("upos", "xpos", "feats", "deprel")
@@ -24,13 +25,17 @@ DEFAULT_HUB = ("universal-dependencies/universal_dependencies", "en_ewt")
 
 
 class TaggedSource(Source):
-    """Tagged sentences, {"words": […], "tags": [… or None]}."""
+    """Tagged sentences, {"words": […], "tags": [… or None]}, or passages of them."""
 
     def read(self, data: DataSource) -> dict[str, list[Example]]:
         """Return train, validation and test, the auxiliary columns under "auxiliary"."""
         also = tuple(self.config.auxiliary.columns)
         _check_auxiliary(data, also)
-        return read_source(data, also)
+        splits = read_source(data, also)
+        if not self.config.passage:
+            return splits
+        _check_order(data)
+        return {name: join(sentences, self.config.passage) for name, sentences in splits.items()}
 
     def fingerprint(self, data: DataSource) -> dict[str, Any]:
         """Return file digests, or the package that holds the data and its version."""
@@ -39,10 +44,11 @@ class TaggedSource(Source):
     def warnings(self, splits: Mapping[str, Sequence[Example]]) -> list[str]:
         """Warn of test sentences that training has too, and of tags that it never had."""
         found = []
-        trained = {tuple(example["words"]) for example in splits["train"]}
-        test = [tuple(e["words"]) for e in splits["test"] if len(e["words"]) > 3]
+        trained = set(_sentences(splits["train"]))
+        every = _sentences(splits["test"])
+        test = [words for words in every if len(words) > 3]
         shared = sum(words in trained for words in test)
-        if all(tuple(e["words"]) in trained for e in splits["test"]):
+        if all(words in trained for words in every):
             found.append("every test sentence is in the training data too: the scores flatter.")
         elif test and shared / len(test) > 0.05:
             share = f"{shared} of {len(test)} test sentences of four words or more"
@@ -136,6 +142,20 @@ def _pycantonese() -> Any:
             "pip install 'seqline[samples]', or use data=files data.train=… data.test=…"
         ) from error
     return pycantonese
+
+
+def _sentences(examples: Sequence[Example]) -> list[tuple[str, ...]]:
+    """Return the words of every sentence."""
+    passages = sentences_of(examples, [example["words"] for example in examples])
+    return [tuple(words) for _, words in passages]
+
+
+def _check_order(data: DataSource) -> None:
+    if data.split_by == "random" and (data.source == "builtin" or data.file):
+        raise UserError(
+            "task.passage: sentences that follow each other are read together, but "
+            "data.split_by=random tears them apart: expected data.split_by=order."
+        )
 
 
 def _read_files(data: DataSource, also: Sequence[str]) -> dict[str, list[Example]]:
