@@ -89,6 +89,7 @@ def main():
         config = compose(
             [*chosen, "experiment=multi30k", *chosen[1:], "trainer.max_minutes=null",
              f"trainer.max_steps={given.updates}", "trainer.validate_every=1000",
+             "trainer.spare_memory=true",
              *given.override]
         )  # fmt: skip
         home = Home(folder / "home")

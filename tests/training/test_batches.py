@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seqline.training.batches import ordered_batches, training_batches
+from seqline.training.batches import EVEN, ordered_batches, training_batches
 
 lengths_of_rows = st.lists(st.integers(0, 40), min_size=1, max_size=120)
 
@@ -45,6 +45,15 @@ def test_batch_tokens_counts_the_padding_and_lets_one_row_be_longer(
         for batch in batches:
             padded = len(batch) * max(1, *(lengths[row] for row in batch), 1)
             assert padded <= tokens or len(batch) == 1
+
+
+def test_by_tokens_the_batches_of_a_pool_have_even_numbers_of_rows() -> None:
+    lengths = np.random.default_rng(0).integers(5, 40, size=20_000).tolist()
+    sizes = [len(batch) for batch in batches_of(lengths, batch_tokens=1000)]
+    uneven = sum(size % EVEN != 0 for size in sizes)
+    assert uneven <= -(-len(lengths) // (64 * (1000 // 22)))  # the last of each pool
+    assert min(sizes) >= EVEN or uneven
+    assert [len(batch) for batch in batches_of([10] * 100, batch_tokens=70)][:3] == [7, 7, 7]
 
 
 def test_an_epoch_is_the_same_for_one_seed_and_another_for_others() -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +13,7 @@ import torch
 
 from seqline.training.checkpoint import checkpoints
 from seqline.training.loop import Training
-from seqline.training.memory import PIECES, out_of_memory, pieces_of
+from seqline.training.memory import PIECES, give_back, keep_few_products, out_of_memory, pieces_of
 
 
 def on_a_machine_for(rows: int, training: Training) -> Training:
@@ -66,3 +70,37 @@ def test_parts_hold_every_row_once() -> None:
         parts = pieces_of(range(size), PIECES)
         assert [row for part in parts for row in part] == list(range(size))
         assert len(parts) <= PIECES and all(parts)
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="needs glibc")
+def test_free_memory_goes_back_to_the_system() -> None:
+    pieces = [bytes(50_000) for _ in range(2_000)]  # too small to be mapped by themselves
+    kept = pieces[::100]
+    full = anonymous_memory()
+    del pieces
+    give_back()
+    assert full - anonymous_memory() > 50e6
+    assert len(kept) == 20
+
+
+def test_sparing_memory_changes_no_bit_and_leaves_the_user_the_choice(
+    make_training, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
+    for name in names:
+        monkeypatch.setenv(name, "1000")
+    keep_few_products()
+    assert [os.environ[name] for name in names] == ["1000", "1000"]
+    spared = make_training(max_steps=9, spare_memory=True)
+    spared.run()
+    plain = make_training(max_steps=9, spare_memory=False)
+    plain.run()
+    for one, other in zip(spared.model.parameters(), plain.model.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def anonymous_memory() -> float:
+    if sys.platform != "linux":
+        pytest.skip("reads /proc")
+    with Path("/proc/self/status").open() as lines:
+        return next(1e3 * int(line.split()[1]) for line in lines if line.startswith("RssAnon"))

@@ -50,6 +50,9 @@ class Trainer:
     activation_bytes: int | None = option(
         None, "bytes each layer keeps for the backward pass; more is computed again", low=0
     )
+    spare_memory: bool = option(
+        False, "give memory that is free back to the system all the time, a little slower (Linux)"
+    )
     kernel: str = option(
         "auto",
         "who computes the recurrence",

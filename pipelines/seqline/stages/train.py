@@ -24,13 +24,14 @@ from seqline.stages.prepare import raw_examples
 from seqline.summary import render, summarize
 from seqline.training.inference import Search
 from seqline.training.loop import Training, Watchers
+from seqline.training.memory import keep_few_products
 from seqline.training.serving import kernels_of
 from seqline.training.showing import Show
 from seqline_plugins.build import build_task
 from seqline_plugins.discovery import load
 from seqline_plugins.task import Metric, Task
 
-CHANGES_NOTHING = ("checkpoint_minutes",)
+CHANGES_NOTHING = ("checkpoint_minutes", "spare_memory")
 """Keys of the section `trainer` that do not change the result."""
 _threads_of_before: ContextVar[int | None] = ContextVar("seqline_threads", default=None)
 
@@ -177,6 +178,8 @@ def make_accelerator(trainer: Mapping[str, Any]) -> Any:
     device = trainer["device"]
     if device not in ("auto", "cpu"):
         os.environ["ACCELERATE_TORCH_DEVICE"] = device
+    if trainer["spare_memory"]:
+        keep_few_products()
     set_seed(trainer["seed"])
     mixed = "bf16" if str(trainer["precision"]) == "bf16" else "no"
     return Accelerator(cpu=device == "cpu", mixed_precision=mixed)

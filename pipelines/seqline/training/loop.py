@@ -28,7 +28,7 @@ from seqline.training.checkpoint import (
 )
 from seqline.training.inference import Scores, Search, is_walked, score, to_device
 from seqline.training.interrupt import Interruptible
-from seqline.training.memory import PIECES, out_of_memory, pieces_of
+from seqline.training.memory import AFTER, PIECES, give_back, out_of_memory, pieces_of
 from seqline.training.optimizer import learning_rate, make_optimizer
 from seqline.training.progress import Progress
 from seqline.training.serving import keep_to, kernels_of, other_kernels
@@ -182,6 +182,8 @@ class Training:
         if self.average is not None:
             self.average.update_parameters(self.model)
         self.at.step += 1
+        if self.trainer["spare_memory"] and self.at.step % AFTER == 0:
+            give_back()
         self.at.position += len(batches)
         self.at.tokens += tokens
         self.at.loss_sum += loss
