@@ -20,7 +20,7 @@ PIECES = 4
 """Parts of a batch, one after the other, once the whole of it did not fit."""
 PRODUCTS = "512"
 """Compiled products that are kept where memory is spared."""
-AFTER = 8
+AFTER = 4
 """Updates after which free memory is given back; the next one takes a sixth longer."""
 SAID = re.compile("can't allocate memory|not enough memory|out of memory", re.IGNORECASE)
 
