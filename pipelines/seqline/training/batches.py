@@ -22,8 +22,8 @@ POOL = 64
 
 
 EVEN = 8
-"""Batches by tokens have a multiple of so many rows, where they have more: products of ever other
-sizes are compiled anew by oneDNN, each in a tenth of an update's time, and all of them are kept."""
+"""Batches by tokens have a multiple of so many rows, where they have more. oneDNN compiles the
+products of every other size anew, a tenth of an update's time without this, and keeps them all."""
 
 
 class Batches(Sequence[list[int]]):
