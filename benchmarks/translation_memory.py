@@ -2,6 +2,7 @@
 
 The memory is the peak of RssAnon in /proc/self/status (Linux), which leaves out what is mapped from
 files, read twenty times a second by a thread. The pairs are a file's gz, repeated byte by byte.
+They are trained on with trainer.spare_memory=true.
 """
 
 import sys

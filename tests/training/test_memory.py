@@ -11,9 +11,18 @@ from typing import Any
 import pytest
 import torch
 
+from seqline.training import loop
 from seqline.training.checkpoint import checkpoints
 from seqline.training.loop import Training
-from seqline.training.memory import PIECES, give_back, keep_few_products, out_of_memory, pieces_of
+from seqline.training.memory import (
+    AFTER,
+    PIECES,
+    PRODUCTS,
+    give_back,
+    keep_few_products,
+    out_of_memory,
+    pieces_of,
+)
 
 
 def on_a_machine_for(rows: int, training: Training) -> Training:
@@ -89,12 +98,17 @@ def test_sparing_memory_changes_no_bit_and_leaves_the_user_the_choice(
     names = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
     for name in names:
         monkeypatch.setenv(name, "1000")
+    monkeypatch.delenv(names[1])
     keep_few_products()
-    assert [os.environ[name] for name in names] == ["1000", "1000"]
+    assert [os.environ[name] for name in names] == ["1000", PRODUCTS]
+    given: list[int] = []
+    monkeypatch.setattr(loop, "give_back", lambda: given.append(spared.at.step))
     spared = make_training(max_steps=9, spare_memory=True)
     spared.run()
+    assert given == [AFTER, 2 * AFTER]
     plain = make_training(max_steps=9, spare_memory=False)
     plain.run()
+    assert len(given) == 2
     for one, other in zip(spared.model.parameters(), plain.model.parameters(), strict=True):
         assert torch.equal(one, other)
 

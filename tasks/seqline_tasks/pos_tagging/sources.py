@@ -31,11 +31,12 @@ class TaggedSource(Source):
         """Return train, validation and test, the auxiliary columns under "auxiliary"."""
         also = tuple(self.config.auxiliary.columns)
         _check_auxiliary(data, also)
-        splits = read_source(data, also)
-        if not self.config.passage:
-            return splits
+        most = self.config.passage
+        if not most:
+            return read_source(data, also)
         _check_order(data)
-        return {name: join(sentences, self.config.passage) for name, sentences in splits.items()}
+        splits = read_source(data, also)
+        return {name: join(sentences, most) for name, sentences in splits.items()}
 
     def fingerprint(self, data: DataSource) -> dict[str, Any]:
         """Return file digests, or the package that holds the data and its version."""
@@ -151,7 +152,7 @@ def _sentences(examples: Sequence[Example]) -> list[tuple[str, ...]]:
 
 
 def _check_order(data: DataSource) -> None:
-    if data.split_by == "random" and (data.source == "builtin" or data.file):
+    if data.split_by == "random":
         raise UserError(
             "task.passage: sentences that follow each other are read together, but "
             "data.split_by=random tears them apart: expected data.split_by=order."
