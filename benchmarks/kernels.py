@@ -155,7 +155,7 @@ def custom_groups():
 def equal_hidden_size(cell, I, H):
     """Return H, or the size at which a cell has most nearly an lstm's parameters of size H."""
     from seqline_plugins.build import build_cell
-    from seqline_plugins.cell import parameter_count
+    from seqline_plugins.declarations import parameter_count
 
     wanted = parameter_count(build_cell({"name": "lstm"}, I, H), I, H)
 

@@ -18,7 +18,7 @@ from seqline.comparison.bootstrap import DRAWS, Paired, Rows, draw_pairs, sum_sc
 from seqline.exported import Predictor, load_export
 from seqline.training.inference import Search, answers
 from seqline_plugins.errors import UserError
-from seqline_plugins.task import Example
+from seqline_plugins.task.source import Example
 
 SECONDS = 60.0
 """Time that the draws may take."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from seqline_plugins.build import build_task
 from seqline_plugins.options import build_config
-from seqline_plugins.sources import DataSource
+from seqline_plugins.task.source import DataSource
 
 
 def data_fingerprint(config: Mapping[str, Any]) -> dict[str, Any]:

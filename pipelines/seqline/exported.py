@@ -13,10 +13,9 @@ from seqline.config.compose import check
 from seqline.seal import SEAL, damage
 from seqline_plugins.build import build_task
 from seqline_plugins.errors import UserError
-from seqline_plugins.generation import Generation
 from seqline_plugins.options import build_config
-from seqline_plugins.sources import DataSource
-from seqline_plugins.task import Example
+from seqline_plugins.task.generation import Generation
+from seqline_plugins.task.source import DataSource, Example
 
 FORMAT = 1
 MARK = "seqline.json"

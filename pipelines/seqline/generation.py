@@ -13,7 +13,7 @@ from torch import Tensor
 
 from seqline.decoding import arithmetic
 from seqline.model import SequenceModel
-from seqline_plugins.generation import Generation, Opening
+from seqline_plugins.task.generation import Generation, Opening
 
 FACTOR = 1_000_003
 """Keeps the seeds of the sequences of one call apart from those of the next call."""

@@ -18,7 +18,10 @@ from seqline_plugins.architecture import Architecture, Attended, Kind, State
 from seqline_plugins.build import build_architecture, build_task
 from seqline_plugins.discovery import load
 from seqline_plugins.recurrence.layer import RecurrentLayer
-from seqline_plugins.task import Batch, Encoding, Head, Inputs
+from seqline_plugins.task.encoding import Encoding
+from seqline_plugins.task.head import Head
+from seqline_plugins.task.inputs import Inputs
+from seqline_plugins.task.split import Batch
 
 WINDOW, READ = "window", "read"
 """In the state of a model that reads a window anew: its longest length, as a shape; what it has."""
@@ -90,7 +93,7 @@ class SequenceModel(nn.Module, ABC):
 
     @abstractmethod
     def sample(self, hidden: Tensor, options: Mapping[str, Any], draw: torch.Generator) -> Tensor:
-        """Return what comes next, one a row, see `seqline_plugins.task.Head.sample`."""
+        """Return what comes next, one a row, see `seqline_plugins.Head.sample`."""
 
 
 class Network(SequenceModel):

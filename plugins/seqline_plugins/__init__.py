@@ -17,21 +17,14 @@ if TYPE_CHECKING:
     from seqline_plugins.gate import Gate, block_diagonal, of_matrix
     from seqline_plugins.options import NoOptions, option, slot
     from seqline_plugins.recurrence import RecurrentStack
-    from seqline_plugins.rows import Rows
-    from seqline_plugins.sources import DataSource
-    from seqline_plugins.task import (
-        Batch,
-        EncodedSplit,
-        Encoding,
-        Example,
-        Head,
-        Inputs,
-        Metric,
-        Metrics,
-        SearchTokens,
-        Source,
-        Task,
-    )
+    from seqline_plugins.task.encoding import Encoding, SearchTokens
+    from seqline_plugins.task.head import Head
+    from seqline_plugins.task.inputs import Inputs
+    from seqline_plugins.task.metrics import Metric, Metrics
+    from seqline_plugins.task.rows import Rows
+    from seqline_plugins.task.source import DataSource, Example, Source
+    from seqline_plugins.task.split import Batch, EncodedSplit
+    from seqline_plugins.task.task import Task
 
 _HOME = {
     "architecture": ("Architecture", "Kind", "State"),
@@ -40,21 +33,14 @@ _HOME = {
     "gate": ("Gate", "block_diagonal", "of_matrix"),
     "options": ("NoOptions", "option", "slot"),
     "recurrence": ("RecurrentStack",),
-    "rows": ("Rows",),
-    "sources": ("DataSource",),
-    "task": (
-        "Batch",
-        "EncodedSplit",
-        "Encoding",
-        "Example",
-        "Head",
-        "Inputs",
-        "Metric",
-        "Metrics",
-        "SearchTokens",
-        "Source",
-        "Task",
-    ),
+    "task.encoding": ("Encoding", "SearchTokens"),
+    "task.head": ("Head",),
+    "task.inputs": ("Inputs",),
+    "task.metrics": ("Metric", "Metrics"),
+    "task.rows": ("Rows",),
+    "task.source": ("DataSource", "Example", "Source"),
+    "task.split": ("Batch", "EncodedSplit"),
+    "task.task": ("Task",),
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
 

@@ -13,7 +13,7 @@ from seqline_plugins.architecture import Architecture
 from seqline_plugins.cell import GatedCell, StepCell
 from seqline_plugins.discovery import load
 from seqline_plugins.options import build_config
-from seqline_plugins.task import Task
+from seqline_plugins.task.task import Task
 
 Choice = Mapping[str, Any] | type[Any]
 

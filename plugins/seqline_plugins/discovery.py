@@ -197,6 +197,6 @@ def _contracts(kind: str) -> tuple[type[Any], ...]:
         from seqline_plugins.architecture import Architecture
 
         return (Architecture,)
-    from seqline_plugins.task import Task
+    from seqline_plugins.task.task import Task
 
     return (Task,)

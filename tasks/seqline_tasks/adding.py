@@ -20,9 +20,14 @@ from torch import Tensor
 from seqline_plugins.architecture import Kind
 from seqline_plugins.errors import UserError
 from seqline_plugins.options import option
-from seqline_plugins.rows import Rows
-from seqline_plugins.sources import DataSource
-from seqline_plugins.task import Batch, Encoding, Example, Head, Inputs, Metric, Metrics, Task
+from seqline_plugins.task.encoding import Encoding
+from seqline_plugins.task.head import Head
+from seqline_plugins.task.inputs import Inputs
+from seqline_plugins.task.metrics import Metric, Metrics
+from seqline_plugins.task.rows import Rows
+from seqline_plugins.task.source import DataSource, Example
+from seqline_plugins.task.split import Batch
+from seqline_plugins.task.task import Task
 from seqline_tasks.data.drawn import DrawnSource
 from seqline_tasks.heads.gaussian import Gaussian
 from seqline_tasks.pictures import draw_curve

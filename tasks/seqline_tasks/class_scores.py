@@ -9,7 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seqline_plugins.task import Batch, Example, Metrics
+from seqline_plugins.task.metrics import Metrics
+from seqline_plugins.task.source import Example
+from seqline_plugins.task.split import Batch
 from seqline_tasks.heads.softmax import UNSCORED
 from seqline_tasks.pictures import draw_confusion
 

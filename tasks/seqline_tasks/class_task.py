@@ -8,7 +8,10 @@ from typing import Any
 from torch import Tensor
 
 from seqline_plugins.architecture import Kind
-from seqline_plugins.task import Batch, Example, Metric, Task
+from seqline_plugins.task.metrics import Metric
+from seqline_plugins.task.source import Example
+from seqline_plugins.task.split import Batch
+from seqline_plugins.task.task import Task
 from seqline_tasks.class_scores import ClassMetrics
 from seqline_tasks.heads.classes import ClassHead
 

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 
 from seqline_plugins.errors import UserError
-from seqline_plugins.sources import DataSource
-from seqline_plugins.task import Example, Source
+from seqline_plugins.task.source import DataSource, Example, Source
 from seqline_tasks.data.clips import read_clips
 from seqline_tasks.data.corpus import KEYS
 from seqline_tasks.data.files import digest_of, matching_files

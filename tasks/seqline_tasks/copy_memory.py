@@ -23,8 +23,13 @@ from torch.nn.functional import one_hot
 from seqline_plugins.architecture import Kind
 from seqline_plugins.errors import UserError
 from seqline_plugins.options import option
-from seqline_plugins.rows import Rows
-from seqline_plugins.task import Batch, Encoding, Example, Inputs, Metric, Metrics, Task
+from seqline_plugins.task.encoding import Encoding
+from seqline_plugins.task.inputs import Inputs
+from seqline_plugins.task.metrics import Metric, Metrics
+from seqline_plugins.task.rows import Rows
+from seqline_plugins.task.source import Example
+from seqline_plugins.task.split import Batch
+from seqline_plugins.task.task import Task
 from seqline_tasks.data.drawn import DrawnSource
 from seqline_tasks.heads.classes import ClassHead
 from seqline_tasks.heads.softmax import UNSCORED

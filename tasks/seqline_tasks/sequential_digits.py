@@ -17,9 +17,11 @@ from torch import Tensor
 
 from seqline_plugins.errors import UserError
 from seqline_plugins.options import option
-from seqline_plugins.rows import Rows
-from seqline_plugins.sources import DataSource
-from seqline_plugins.task import Batch, Encoding, Example, Inputs, Source
+from seqline_plugins.task.encoding import Encoding
+from seqline_plugins.task.inputs import Inputs
+from seqline_plugins.task.rows import Rows
+from seqline_plugins.task.source import DataSource, Example, Source
+from seqline_plugins.task.split import Batch
 from seqline_tasks.class_task import ClassTask
 from seqline_tasks.data.digits import BRIGHTEST, SIDE, digits, version_of_digits
 from seqline_tasks.data.labels import classes_of, most_frequent_class, numbers_of

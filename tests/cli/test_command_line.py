@@ -255,6 +255,7 @@ def test_plugins_are_listed_from_metadata_alone(install, capsys) -> None:
 @pytest.mark.parametrize("width", [60, 80, 130])
 def test_a_terminal_shows_targets_where_they_have_room(width: int, capsys, monkeypatch) -> None:
     monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("LINES", "40")  # without it a dumb terminal has 80 columns
     monkeypatch.setenv("TERM", "dumb")
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     assert main(["plugins", "list", "architecture"]) == 0

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from seqline_plugins.architecture import State
-from seqline_plugins.task import SearchTokens
+from seqline_plugins.task.encoding import SearchTokens
 
 START, END = 0, 1
 TOKENS = SearchTokens(START, END, never=(START,))

@@ -13,7 +13,7 @@ from seqline.config.compose import compose
 from seqline.model import SequenceModel, build_model
 from seqline.training.inference import Search
 from seqline_plugins.build import build_task
-from seqline_plugins.task import SearchTokens
+from seqline_plugins.task.encoding import SearchTokens
 from seqline_tasks.data.subwords import END, PAD, START, UNKNOWN
 
 TOKENS = SearchTokens(START, END, (PAD, UNKNOWN, START))

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from seqline_plugins import Gate, GatedCell, Own, RecurrentStack, block_diagonal, of_matrix
-from seqline_plugins.cell import parameter_count
+from seqline_plugins.declarations import parameter_count
 from seqline_plugins.recurrence.weights import GateWeights
 
 BUILT_IN = [{"name": "rnn"}, {"name": "gru"}, {"name": "lstm"}]

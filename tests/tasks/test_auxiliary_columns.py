@@ -9,7 +9,7 @@ import torch
 from toy_language import conllu, sentences
 
 from seqline_plugins import UserError
-from seqline_plugins.sources import DataSource
+from seqline_plugins.task.source import DataSource
 from seqline_tasks.pos_tagging.config import Auxiliary, Config
 from seqline_tasks.pos_tagging.encoding import UNSCORED, TagEncoding
 from seqline_tasks.pos_tagging.head import TagHead

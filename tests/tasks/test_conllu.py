@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from seqline_plugins import UserError
-from seqline_plugins.sources import DataSource
+from seqline_plugins.task.source import DataSource
 from seqline_tasks.data.conllu import read_sentences
 from seqline_tasks.pos_tagging import PosTagging
 

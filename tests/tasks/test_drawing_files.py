@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from seqline_plugins.errors import UserError
-from seqline_plugins.sources import DataSource
+from seqline_plugins.task.source import DataSource
 from seqline_tasks.data.arrays import read_arrays, write_arrays
 from seqline_tasks.drawing.config import Config
 from seqline_tasks.drawing.encoding import DrawingEncoding

@@ -11,7 +11,7 @@ import pytest
 import scipy.io
 
 from seqline_plugins.errors import UserError
-from seqline_plugins.sources import DataSource
+from seqline_plugins.task.source import DataSource
 from seqline_tasks.data.arrays import read_arrays, write_arrays
 from seqline_tasks.music.config import Config
 from seqline_tasks.music.midi import midi_of, read_midi

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from seqline_plugins.errors import UserError
-from seqline_plugins.sources import DataSource
+from seqline_plugins.task.source import DataSource
 from seqline_tasks.data.pairs import read_pairs
 from seqline_tasks.translation.config import Config
 from seqline_tasks.translation.sources import PairSource

@@ -14,7 +14,7 @@ from toy_language import conllu, sentences
 
 from seqline_plugins import UserError
 from seqline_plugins.options import build_config
-from seqline_plugins.sources import DataSource
+from seqline_plugins.task.source import DataSource
 from seqline_tasks.pos_tagging import PosTagging
 from seqline_tasks.pos_tagging.config import Config
 from seqline_tasks.pos_tagging.encoding import TagEncoding

@@ -14,7 +14,7 @@ from seqline_plugins.architecture import Kind
 from seqline_plugins.build import build_task
 from seqline_plugins.errors import UserError
 from seqline_plugins.options import build_config
-from seqline_plugins.sources import DataSource
+from seqline_plugins.task.source import DataSource
 from seqline_tasks.data.docstrings import docstrings, versions_of
 from seqline_tasks.language_model import corpus, stream
 from seqline_tasks.language_model.config import Config

@@ -12,7 +12,7 @@ import pytest
 
 from seqline_plugins.errors import UserError
 from seqline_plugins.options import build_config
-from seqline_plugins.sources import DataSource
+from seqline_plugins.task.source import DataSource
 from seqline_tasks.data.sentences import split_sentences
 from seqline_tasks.summarization import sources
 from seqline_tasks.summarization.scoring import best_scores, score_summaries

@@ -12,7 +12,7 @@ import torch
 
 from seqline_plugins.errors import UserError
 from seqline_plugins.options import build_config
-from seqline_plugins.sources import DataSource
+from seqline_plugins.task.source import DataSource
 from seqline_tasks.adding import Adding
 from seqline_tasks.copy_memory import CopyMemory
 from seqline_tasks.sequential_digits import SequentialDigits

@@ -11,7 +11,7 @@ import pytest
 from toy_language import conllu, sentences
 
 from seqline_plugins import UserError
-from seqline_plugins.sources import DataSource
+from seqline_plugins.task.source import DataSource
 from seqline_tasks.pos_tagging.config import Config
 from seqline_tasks.pos_tagging.sources import TaggedSource
 

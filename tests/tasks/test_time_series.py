@@ -13,7 +13,7 @@ import torch
 from seqline_plugins.build import build_architecture
 from seqline_plugins.errors import UserError
 from seqline_plugins.options import build_config
-from seqline_plugins.sources import DataSource
+from seqline_plugins.task.source import DataSource
 from seqline_tasks.time_series import TimeSeries
 from seqline_tasks.time_series.table import read_series
 

@@ -10,7 +10,7 @@ import pytest
 
 from seqline_plugins.errors import UserError
 from seqline_plugins.options import build_config
-from seqline_plugins.sources import DataSource
+from seqline_plugins.task.source import DataSource
 from seqline_tasks.classification import Classification
 from seqline_tasks.data.archive import read_archive
 

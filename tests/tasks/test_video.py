@@ -11,7 +11,7 @@ import torch
 
 from seqline_plugins.errors import UserError
 from seqline_plugins.options import build_config
-from seqline_plugins.sources import DataSource
+from seqline_plugins.task.source import DataSource
 from seqline_tasks.data.clips import read_clips
 from seqline_tasks.data.labels import deal_classes
 from seqline_tasks.video import Video

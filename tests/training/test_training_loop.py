@@ -10,7 +10,7 @@ import torch
 from seqline.training.batches import Portion
 from seqline.training.loop import Training
 from seqline.training.progress import Progress
-from seqline_plugins.task import Metrics
+from seqline_plugins.task.metrics import Metrics
 
 
 def weights_of(training: Training) -> dict[str, torch.Tensor]:

@@ -10,7 +10,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from seqline_plugins.cell import GatedCell, gates_of, parameter_count
+from seqline_plugins.cell import GatedCell
+from seqline_plugins.declarations import gates_of, parameter_count
 from seqline_plugins.gate import Gate, blocks_of
 
 I, H = 64, 128

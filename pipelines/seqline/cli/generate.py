@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from seqline.exported import Predictor
-    from seqline_plugins.generation import Generation, Opening
+    from seqline_plugins.task.generation import Generation, Opening
 
 FOLDER = "generated"
 

@@ -23,7 +23,8 @@ from seqline.stages.folder import read_json, stage_folder
 from seqline.stages.prepare import raw_examples
 from seqline_plugins.build import build_task
 from seqline_plugins.errors import UserError
-from seqline_plugins.task import Example, Metrics
+from seqline_plugins.task.metrics import Metrics
+from seqline_plugins.task.source import Example
 
 DRAWS, LEAST = 1000, 100
 """Draws of a bootstrap, and how many there are at least where its time is up."""

@@ -171,7 +171,7 @@ def _check_kernel(config: Tree) -> None:
 
 
 def _check_members(config: Tree, task: Any) -> None:
-    from seqline_plugins.task import Head
+    from seqline_plugins.task.head import Head
 
     members, head = config["trainer"]["members"], getattr(task, "head", Head)
     if members > 1 and head.probabilities is Head.probabilities:
@@ -183,7 +183,7 @@ def _check_members(config: Tree, task: Any) -> None:
 
 def _check_bptt(config: Tree, task: Any, architecture: Any, options: Any) -> None:
     """Refuse to cut in time what cannot be; fill in the steps where the data are running text."""
-    from seqline_plugins.task import EncodedSplit
+    from seqline_plugins.task.split import EncodedSplit
 
     split, trainer = getattr(task, "split", EncodedSplit), config["trainer"]
     running = split.streams is not EncodedSplit.streams

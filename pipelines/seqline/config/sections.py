@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from seqline_plugins.options import option
-from seqline_plugins.sources import DataSource
+from seqline_plugins.task.source import DataSource
 
 
 @dataclass

@@ -14,7 +14,7 @@ from torch import Tensor
 from seqline.decoding.filters import NEVER, forbid, likeliest
 from seqline.decoding.search import Writer, Written, coverage_bonus, length_penalty
 from seqline_plugins.architecture import State
-from seqline_plugins.task import SearchTokens
+from seqline_plugins.task.encoding import SearchTokens
 
 
 def beam_search(

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from seqline_plugins.recurrence.generated import rows
-from seqline_plugins.task import SearchTokens
+from seqline_plugins.task.encoding import SearchTokens
 
 NEVER = float("-inf")
 

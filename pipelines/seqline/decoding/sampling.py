@@ -15,7 +15,7 @@ from seqline.decoding.filters import forbid
 from seqline.decoding.search import Writer, Written
 from seqline_plugins.architecture import State
 from seqline_plugins.sampling import pick
-from seqline_plugins.task import SearchTokens
+from seqline_plugins.task.encoding import SearchTokens
 
 
 def draw(

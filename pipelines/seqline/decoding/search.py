@@ -14,7 +14,7 @@ from torch import Tensor
 
 from seqline_plugins.architecture import State
 from seqline_plugins.recurrence.generated.rest import WeightsAtRest
-from seqline_plugins.task import SearchTokens
+from seqline_plugins.task.encoding import SearchTokens
 
 
 class Writer(Protocol):

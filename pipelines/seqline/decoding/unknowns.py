@@ -10,7 +10,8 @@ from jaxtyping import Int
 from torch import Tensor
 
 from seqline.model import SequenceModel
-from seqline_plugins.task import Batch, SearchTokens
+from seqline_plugins.task.encoding import SearchTokens
+from seqline_plugins.task.split import Batch
 
 
 def replace_unknown(

@@ -18,8 +18,7 @@ from seqline.stages.folder import (
 )
 from seqline_plugins.build import build_task
 from seqline_plugins.options import build_config
-from seqline_plugins.sources import DataSource
-from seqline_plugins.task import Example
+from seqline_plugins.task.source import DataSource, Example
 
 SCORED = ("validation", "test")
 """Splits whose raw examples are kept, for samples and stored predictions; of running text one."""

@@ -29,7 +29,8 @@ from seqline.training.serving import kernels_of
 from seqline.training.showing import Show
 from seqline_plugins.build import build_task
 from seqline_plugins.discovery import load
-from seqline_plugins.task import Metric, Task
+from seqline_plugins.task.metrics import Metric
+from seqline_plugins.task.task import Task
 
 CHANGES_NOTHING = ("checkpoint_minutes", "spare_memory")
 """Keys of the section `trainer` that do not change the result."""

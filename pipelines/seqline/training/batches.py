@@ -14,7 +14,7 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
-from seqline_plugins.task import Batch, EncodedSplit
+from seqline_plugins.task.split import Batch, EncodedSplit
 
 Rows = npt.NDArray[np.int64]
 POOL = 64

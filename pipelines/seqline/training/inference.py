@@ -15,7 +15,10 @@ from seqline.model import SequenceModel
 from seqline.training.batches import Portion, Windows, ordered_batches
 from seqline_plugins.architecture import State
 from seqline_plugins.recurrence.generated.rest import WeightsAtRest
-from seqline_plugins.task import Batch, EncodedSplit, Example, Metrics, SearchTokens
+from seqline_plugins.task.encoding import SearchTokens
+from seqline_plugins.task.metrics import Metrics
+from seqline_plugins.task.source import Example
+from seqline_plugins.task.split import Batch, EncodedSplit
 
 TOKENS = 4096
 """Tokens in a batch of prediction, padding counted; one sequence at least."""

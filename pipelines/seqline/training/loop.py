@@ -35,7 +35,9 @@ from seqline.training.serving import keep_to, kernels_of, other_kernels
 from seqline.training.showing import Show
 from seqline_plugins.architecture import State
 from seqline_plugins.errors import UserError
-from seqline_plugins.task import Batch, EncodedSplit, Example, Metric, Metrics
+from seqline_plugins.task.metrics import Metric, Metrics
+from seqline_plugins.task.source import Example
+from seqline_plugins.task.split import Batch, EncodedSplit
 
 OnMetrics = Callable[[int, int, dict[str, float]], None]
 POINTS = 10

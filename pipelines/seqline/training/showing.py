@@ -12,7 +12,9 @@ import torch
 from seqline.decoding.unknowns import replace_unknown
 from seqline.model import SequenceModel
 from seqline.training.inference import Search, to_device
-from seqline_plugins.task import EncodedSplit, Example, Task
+from seqline_plugins.task.source import Example
+from seqline_plugins.task.split import EncodedSplit
+from seqline_plugins.task.task import Task
 
 SHOWN = 2
 """Examples that are shown at each validation."""

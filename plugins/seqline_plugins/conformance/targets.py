@@ -15,7 +15,7 @@ from seqline_plugins.architecture import Architecture
 from seqline_plugins.cell import GatedCell, StepCell
 from seqline_plugins.discovery import GROUPS, examine, try_alone
 from seqline_plugins.errors import PluginError, UserError
-from seqline_plugins.task import Task
+from seqline_plugins.task.task import Task
 
 Found = tuple[str, str, type[Any]]
 """Kind, name and class."""

@@ -9,13 +9,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from seqline_plugins.build import Choice, build_cell
-from seqline_plugins.cell import (
-    GatedCell,
-    StepCell,
-    check_settable,
-    new_state,
-    new_state_of_step,
-)
+from seqline_plugins.cell import GatedCell, StepCell
+from seqline_plugins.declarations import check_settable, new_state, new_state_of_step
 from seqline_plugins.recurrence.kernels import Kernel, check_wanted, reverse
 from seqline_plugins.recurrence.reference import run_step_cell
 from seqline_plugins.recurrence.weights import GateWeights

@@ -12,7 +12,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from seqline_plugins.cell import GatedCell, StepCell, new_state, new_state_of_step
+from seqline_plugins.cell import GatedCell, StepCell
+from seqline_plugins.declarations import new_state, new_state_of_step
 from seqline_plugins.recurrence.weights import GateWeights
 
 State = dict[str, Tensor]

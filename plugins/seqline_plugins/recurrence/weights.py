@@ -16,7 +16,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from seqline_plugins.cell import GatedCell, Parts, Timestep, gate_called, gates_of, owns_of
+from seqline_plugins.cell import GatedCell, Parts, Timestep, gate_called
+from seqline_plugins.declarations import gates_of, owns_of
 from seqline_plugins.gate import Form
 from seqline_plugins.recurrence.window import PAST, earlier
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seqline_plugins.task import Metric
+from seqline_plugins.task.metrics import Metric
 from seqline_tasks.c_code.generation import CodeGeneration
 from seqline_tasks.c_code.source import CodeSource
 from seqline_tasks.language_model.task import LanguageModel

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from seqline_plugins.errors import UserError
-from seqline_plugins.task import Example
+from seqline_plugins.task.source import Example
 from seqline_tasks.c_code.pieces import shares_of_c
 from seqline_tasks.language_model.corpus import StringText, Text
 from seqline_tasks.language_model.source import CorpusSource

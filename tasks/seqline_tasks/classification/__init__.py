@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from seqline_plugins.rows import Rows
-from seqline_plugins.task import EncodedSplit, Encoding, Example, Inputs, Source
+from seqline_plugins.task.encoding import Encoding
+from seqline_plugins.task.inputs import Inputs
+from seqline_plugins.task.rows import Rows
+from seqline_plugins.task.source import Example, Source
+from seqline_plugins.task.split import EncodedSplit
 from seqline_tasks.class_task import ClassTask, mark_classes
 from seqline_tasks.classification.config import VECTORS, Config
 from seqline_tasks.classification.encoding import TextEncoding, TextRows

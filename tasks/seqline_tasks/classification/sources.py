@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from seqline_plugins.errors import UserError
-from seqline_plugins.sources import DataSource
-from seqline_plugins.task import Example
+from seqline_plugins.task.source import DataSource, Example
 from seqline_tasks.classification.libraries import labelled_docstrings, versions_of_libraries
 from seqline_tasks.classification.words import cut
 from seqline_tasks.data.corpus import KEYS, CorpusSource

@@ -14,9 +14,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from seqline_plugins.errors import UserError
-from seqline_plugins.rows import Rows
-from seqline_plugins.sources import DataSource
-from seqline_plugins.task import Batch, Encoding, Example, Inputs
+from seqline_plugins.task.encoding import Encoding
+from seqline_plugins.task.inputs import Inputs
+from seqline_plugins.task.rows import Rows
+from seqline_plugins.task.source import DataSource, Example
+from seqline_plugins.task.split import Batch
 from seqline_tasks.clip_source import ClipSource
 from seqline_tasks.data.digits import digits, version_of_digits
 from seqline_tasks.data.labels import classes_of, numbers_of

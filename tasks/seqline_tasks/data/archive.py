@@ -15,7 +15,7 @@ import math
 from pathlib import Path
 
 from seqline_plugins.errors import UserError, nearest
-from seqline_plugins.task import Example
+from seqline_plugins.task.source import Example
 from seqline_tasks.data.files import read_lines
 
 SUFFIX = ".ts"

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from seqline_plugins.errors import UserError
-from seqline_plugins.task import Example
+from seqline_plugins.task.source import Example
 from seqline_tasks.data.archive import SUFFIX, read_archive
 from seqline_tasks.data.files import read_lines
 

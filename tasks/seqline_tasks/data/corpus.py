@@ -6,8 +6,7 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from seqline_plugins.sources import DataSource
-from seqline_plugins.task import Example, Source
+from seqline_plugins.task.source import DataSource, Example, Source
 from seqline_tasks.data.hub import describe_hub
 
 KEYS = ("train", "validation", "test", "file")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from seqline_plugins.errors import UserError
-from seqline_plugins.task import Example
+from seqline_plugins.task.source import Example
 from seqline_tasks.data.split import SPLITS, deal, hold_out
 from seqline_tasks.heads.softmax import UNSCORED
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from seqline_plugins.task import Example
+from seqline_plugins.task.source import Example
 from seqline_tasks.drawing.encoding import scale_of
 
 MOST = 20_000

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from seqline_plugins.errors import UserError, unknown
-from seqline_plugins.generation import Generation, Opening
+from seqline_plugins.task.generation import Generation, Opening
 from seqline_tasks.drawing.encoding import DrawingEncoding
 from seqline_tasks.drawing.pictures import draw_sheet
 from seqline_tasks.drawing.strokes import Line, Points, read_points, spelled_points, strokes_of

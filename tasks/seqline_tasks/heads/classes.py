@@ -10,7 +10,8 @@ from typing import Any
 
 from torch import Tensor
 
-from seqline_plugins.task import Batch, Head
+from seqline_plugins.task.head import Head
+from seqline_plugins.task.split import Batch
 from seqline_tasks.heads.softmax import Softmax
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, overload
 
 from seqline_plugins.errors import UserError
-from seqline_plugins.task import Example
+from seqline_plugins.task.source import Example
 
 BLOCK = 1 << 18
 """Characters of a text that are looked at at once."""

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from seqline_plugins.task import Encoding, Example
+from seqline_plugins.task.encoding import Encoding
+from seqline_plugins.task.source import Example
 from seqline_tasks.data.ragged import Integers
 from seqline_tasks.language_model.corpus import RunningText
 from seqline_tasks.language_model.stream import CharacterStream, Encoded, Marks

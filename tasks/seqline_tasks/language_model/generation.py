@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from seqline_plugins.errors import UserError, unknown
-from seqline_plugins.generation import Generation, Opening
+from seqline_plugins.task.generation import Generation, Opening
 from seqline_tasks.language_model.encoding import CharacterEncoding
 
 START = "\n"

@@ -13,7 +13,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from seqline_plugins.sampling import NEVER, pick
-from seqline_plugins.task import Batch, Head
+from seqline_plugins.task.head import Head
+from seqline_plugins.task.split import Batch
 from seqline_tasks.heads.softmax import Softmax
 from seqline_tasks.language_model.encoding import UNKNOWN, CharacterEncoding
 

@@ -11,7 +11,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from seqline_plugins.task import Batch, Inputs
+from seqline_plugins.task.inputs import Inputs
+from seqline_plugins.task.split import Batch
 from seqline_tasks.language_model.encoding import UNKNOWN, CharacterEncoding
 
 

@@ -18,7 +18,7 @@ from itertools import islice
 import numpy as np
 import numpy.typing as npt
 
-from seqline_plugins.task import Example
+from seqline_plugins.task.source import Example
 from seqline_tasks.language_model.encoding import codes_of
 
 ORDER = 5

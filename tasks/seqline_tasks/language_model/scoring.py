@@ -8,7 +8,9 @@ from typing import Any
 
 from torch import Tensor
 
-from seqline_plugins.task import Batch, Example, Metrics
+from seqline_plugins.task.metrics import Metrics
+from seqline_plugins.task.source import Example
+from seqline_plugins.task.split import Batch
 from seqline_tasks.language_model.encoding import CharacterEncoding
 from seqline_tasks.language_model.head import told_of
 

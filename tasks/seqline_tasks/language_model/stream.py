@@ -17,7 +17,8 @@ import torch
 
 from seqline_plugins.architecture import Kind
 from seqline_plugins.errors import UserError
-from seqline_plugins.task import Batch, EncodedSplit, Example
+from seqline_plugins.task.source import Example
+from seqline_plugins.task.split import Batch, EncodedSplit
 from seqline_tasks.data.ragged import Integers
 
 CHUNK = 1 << 20

@@ -8,8 +8,10 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from seqline_plugins.architecture import Kind
-from seqline_plugins.sources import DataSource
-from seqline_plugins.task import Batch, Example, Metric, Task
+from seqline_plugins.task.metrics import Metric
+from seqline_plugins.task.source import DataSource, Example
+from seqline_plugins.task.split import Batch
+from seqline_plugins.task.task import Task
 from seqline_tasks.language_model.config import CLASS, Config
 from seqline_tasks.language_model.encoding import CharacterEncoding
 from seqline_tasks.language_model.generation import TextGeneration

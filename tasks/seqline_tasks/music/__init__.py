@@ -9,8 +9,10 @@ from torch import Tensor
 
 from seqline_plugins.architecture import Kind
 from seqline_plugins.errors import UserError
-from seqline_plugins.sources import DataSource
-from seqline_plugins.task import Batch, Example, Metric, Task
+from seqline_plugins.task.metrics import Metric
+from seqline_plugins.task.source import DataSource, Example
+from seqline_plugins.task.split import Batch
+from seqline_plugins.task.task import Task
 from seqline_tasks.music.config import Config
 from seqline_tasks.music.encoding import EncodedMusic, MusicEncoding
 from seqline_tasks.music.generation import MusicGeneration, frames_in

@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from seqline_plugins.rows import Rows
-from seqline_plugins.task import Batch, Encoding, Example
+from seqline_plugins.task.encoding import Encoding
+from seqline_plugins.task.rows import Rows
+from seqline_plugins.task.source import Example
+from seqline_plugins.task.split import Batch
 from seqline_tasks.music.baseline import roll_of
 from seqline_tasks.music.notes import Frame
 

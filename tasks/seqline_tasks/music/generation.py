@@ -13,7 +13,7 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from seqline_plugins.errors import UserError
-from seqline_plugins.generation import Generation, Opening
+from seqline_plugins.task.generation import Generation, Opening
 from seqline_tasks.music.baseline import roll_of
 from seqline_tasks.music.encoding import MusicEncoding
 from seqline_tasks.music.midi import midi_of

@@ -13,7 +13,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from seqline_plugins.task import Batch, Head
+from seqline_plugins.task.head import Head
+from seqline_plugins.task.split import Batch
 from seqline_tasks.heads.keys import Keys
 from seqline_tasks.music.encoding import LAST, PADDING, TOLD
 from seqline_tasks.music.notes import KEYS

@@ -10,7 +10,8 @@ from typing import Any
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from seqline_plugins.task import Batch, Inputs
+from seqline_plugins.task.inputs import Inputs
+from seqline_plugins.task.split import Batch
 from seqline_tasks.music.notes import KEYS
 
 

@@ -12,7 +12,9 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor
 
-from seqline_plugins.task import Batch, Example, Metrics
+from seqline_plugins.task.metrics import Metrics
+from seqline_plugins.task.source import Example
+from seqline_plugins.task.split import Batch
 from seqline_tasks.music.encoding import TOLD
 from seqline_tasks.music.pictures import draw_rolls
 

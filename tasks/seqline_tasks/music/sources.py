@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from seqline_plugins.errors import UserError
-from seqline_plugins.sources import DataSource
-from seqline_plugins.task import Example, Source
+from seqline_plugins.task.source import DataSource, Example, Source
 from seqline_tasks.data.arrays import Array, read_arrays, splits_in
 from seqline_tasks.data.files import digest_of, matching_files
 from seqline_tasks.data.split import deal, hold_out

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
-from seqline_plugins.task import Example
+from seqline_plugins.task.source import Example
 
 
 def most_frequent_tag(splits: Mapping[str, Sequence[Example]]) -> float:

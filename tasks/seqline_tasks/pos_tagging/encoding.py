@@ -19,7 +19,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from seqline_plugins.task import Batch, EncodedSplit, Encoding, Example
+from seqline_plugins.task.encoding import Encoding
+from seqline_plugins.task.source import Example
+from seqline_plugins.task.split import Batch, EncodedSplit
 from seqline_tasks.data.ragged import Integers, Ragged
 from seqline_tasks.data.tables import load_table, save_table
 

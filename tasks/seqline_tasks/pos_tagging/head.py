@@ -9,7 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from seqline_plugins.task import Batch, Head
+from seqline_plugins.task.head import Head
+from seqline_plugins.task.split import Batch
 from seqline_tasks.heads.crf import chain_loss, sums_of
 from seqline_tasks.heads.softmax import Softmax
 from seqline_tasks.pos_tagging.encoding import TagEncoding

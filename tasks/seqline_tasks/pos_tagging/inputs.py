@@ -12,7 +12,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from seqline_plugins.recurrence import RecurrentStack
-from seqline_plugins.task import Batch, Inputs
+from seqline_plugins.task.inputs import Inputs
+from seqline_plugins.task.split import Batch
 from seqline_tasks.pos_tagging.encoding import SPECIAL, UNKNOWN, TagEncoding
 
 

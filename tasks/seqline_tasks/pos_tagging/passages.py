@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from seqline_plugins.task import Example
+from seqline_plugins.task.source import Example
 
 BREAK = "\n"
 """The word between two sentences of a passage, which no text has. It is read and not scored."""

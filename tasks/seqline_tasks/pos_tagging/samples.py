@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 
-from seqline_plugins.task import Example
+from seqline_plugins.task.source import Example
 
 SHORTEST, LONGEST = 5, 14
 MOST_WORDS, MOST_LETTERS = 40, 40

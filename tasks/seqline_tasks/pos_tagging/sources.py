@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from seqline_plugins.errors import UserError
-from seqline_plugins.sources import DataSource
-from seqline_plugins.task import Example, Source
+from seqline_plugins.task.source import DataSource, Example, Source
 from seqline_tasks.data.conllu import read_sentences
 from seqline_tasks.data.files import digest_of, matching_files, read_lines
 from seqline_tasks.data.hub import class_names, describe_hub, load_hub

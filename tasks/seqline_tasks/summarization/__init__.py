@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seqline_plugins.task import Metric
+from seqline_plugins.task.metrics import Metric
 from seqline_tasks.summarization.config import Config
 from seqline_tasks.summarization.scoring import SummaryMetrics
 from seqline_tasks.summarization.sources import SummarySource

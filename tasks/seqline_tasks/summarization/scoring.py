@@ -7,7 +7,7 @@ from functools import cache
 from importlib.metadata import version
 from typing import Any
 
-from seqline_plugins.task import Example
+from seqline_plugins.task.source import Example
 from seqline_tasks.data.sentences import split_sentences
 from seqline_tasks.text_to_text.scoring import TextMetrics, words_of
 

@@ -8,8 +8,7 @@ from hashlib import sha256
 from typing import Any
 
 from seqline_plugins.errors import UserError, nearest
-from seqline_plugins.sources import DataSource
-from seqline_plugins.task import Example
+from seqline_plugins.task.source import DataSource, Example
 from seqline_tasks.data.corpus import KEYS, CorpusSource
 from seqline_tasks.data.docstrings import docstrings, versions_of
 from seqline_tasks.data.files import digest_of, matching_files, read_lines

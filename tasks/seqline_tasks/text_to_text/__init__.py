@@ -10,8 +10,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from seqline_plugins.architecture import Kind
-from seqline_plugins.sources import DataSource
-from seqline_plugins.task import Batch, Example, Task
+from seqline_plugins.task.source import DataSource, Example
+from seqline_plugins.task.split import Batch
+from seqline_plugins.task.task import Task
 from seqline_tasks.data.sentences import split_sentences
 from seqline_tasks.pictures import draw_attention
 from seqline_tasks.text_to_text.encoding import EncodedPairs, PairEncoding

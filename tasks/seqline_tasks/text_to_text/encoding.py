@@ -16,7 +16,9 @@ import numpy as np
 import torch
 
 from seqline_plugins.errors import UserError
-from seqline_plugins.task import Batch, EncodedSplit, Encoding, Example, SearchTokens
+from seqline_plugins.task.encoding import Encoding, SearchTokens
+from seqline_plugins.task.source import Example
+from seqline_plugins.task.split import Batch, EncodedSplit
 from seqline_tasks.data.ragged import Integers, Ragged
 from seqline_tasks.data.stored import RowWriter, StoredRows, open_rows
 from seqline_tasks.data.subwords import (

@@ -10,7 +10,9 @@ from torch import Tensor, nn
 
 from seqline_plugins.architecture import Attended
 from seqline_plugins.linear import Linear
-from seqline_plugins.task import Batch, Head, Inputs
+from seqline_plugins.task.head import Head
+from seqline_plugins.task.inputs import Inputs
+from seqline_plugins.task.split import Batch
 from seqline_tasks.heads.copying import copied_losses, coverage_losses, with_copies
 from seqline_tasks.heads.softmax import Softmax
 from seqline_tasks.text_to_text.encoding import PairEncoding

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from seqline_plugins.task import Example
+from seqline_plugins.task.source import Example
 
 MOST = 300
 """Letters shown of a text."""

@@ -10,7 +10,9 @@ from typing import Any
 
 from torch import Tensor
 
-from seqline_plugins.task import Batch, Example, Metrics
+from seqline_plugins.task.metrics import Metrics
+from seqline_plugins.task.source import Example
+from seqline_plugins.task.split import Batch
 from seqline_tasks.text_to_text.encoding import PairEncoding
 
 _WORD = re.compile(r"\w+|[^\w\s]")

@@ -10,8 +10,11 @@ from torch import Tensor
 
 from seqline_plugins.architecture import Kind
 from seqline_plugins.errors import UserError
-from seqline_plugins.sources import DataSource
-from seqline_plugins.task import Batch, Example, Head, Metric, Task
+from seqline_plugins.task.head import Head
+from seqline_plugins.task.metrics import Metric
+from seqline_plugins.task.source import DataSource, Example
+from seqline_plugins.task.split import Batch
+from seqline_plugins.task.task import Task
 from seqline_tasks.time_series.config import Config
 from seqline_tasks.time_series.encoding import Forecasts, SeriesEncoding
 from seqline_tasks.time_series.head import StepForecast, WindowForecast

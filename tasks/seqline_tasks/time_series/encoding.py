@@ -15,8 +15,10 @@ import numpy as np
 import torch
 
 from seqline_plugins.errors import UserError
-from seqline_plugins.rows import Rows
-from seqline_plugins.task import Batch, EncodedSplit, Encoding, Example
+from seqline_plugins.task.encoding import Encoding
+from seqline_plugins.task.rows import Rows
+from seqline_plugins.task.source import Example
+from seqline_plugins.task.split import Batch, EncodedSplit
 from seqline_tasks.time_series.baseline import scale_of, seasonal_error, targets_in
 from seqline_tasks.time_series.clock import calendar_of
 from seqline_tasks.time_series.table import Series

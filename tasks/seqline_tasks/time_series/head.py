@@ -12,7 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from seqline_plugins.task import Batch, Head
+from seqline_plugins.task.head import Head
+from seqline_plugins.task.split import Batch
 from seqline_tasks.heads.gaussian import Gaussian
 from seqline_tasks.heads.quantiles import Quantiles
 from seqline_tasks.time_series.encoding import SeriesEncoding

@@ -14,7 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from seqline_plugins.task import Batch, Example, Metrics
+from seqline_plugins.task.metrics import Metrics
+from seqline_plugins.task.source import Example
+from seqline_plugins.task.split import Batch
 from seqline_tasks.pictures import draw_curve
 from seqline_tasks.time_series.baseline import seasonal_naive
 from seqline_tasks.time_series.encoding import SeriesEncoding

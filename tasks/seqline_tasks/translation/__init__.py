@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seqline_plugins.task import Metric
+from seqline_plugins.task.metrics import Metric
 from seqline_tasks.text_to_text import TextToText
 from seqline_tasks.translation.config import Config
 from seqline_tasks.translation.scoring import TranslationMetrics

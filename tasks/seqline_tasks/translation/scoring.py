@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from seqline_plugins.task import Example
+from seqline_plugins.task.source import Example
 from seqline_tasks.pictures import draw_bars
 from seqline_tasks.text_to_text.scoring import TextMetrics
 

@@ -7,8 +7,7 @@ from itertools import islice
 from typing import Any, overload
 
 from seqline_plugins.errors import UserError
-from seqline_plugins.sources import DataSource
-from seqline_plugins.task import Example
+from seqline_plugins.task.source import DataSource, Example
 from seqline_tasks.data.corpus import KEYS, CorpusSource
 from seqline_tasks.data.hub import load_hub
 from seqline_tasks.data.pairs import check_pairs, digests_of_pairs, each_pair, read_pairs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from seqline_plugins.task import Example
+from seqline_plugins.task.source import Example
 from seqline_tasks.class_task import ClassTask, mark_classes
 from seqline_tasks.data.clips import clips_of_lines, line_of_clip
 from seqline_tasks.video.config import Config

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from seqline_plugins.errors import UserError
-from seqline_plugins.rows import Rows
-from seqline_plugins.task import Encoding, Example
+from seqline_plugins.task.encoding import Encoding
+from seqline_plugins.task.rows import Rows
+from seqline_plugins.task.source import Example
 from seqline_tasks.data.labels import classes_of, numbers_of
 
 BRIGHTEST = 255

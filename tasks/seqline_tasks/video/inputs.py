@@ -13,7 +13,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from seqline_plugins.dropout import drop
-from seqline_plugins.task import Batch, Inputs
+from seqline_plugins.task.inputs import Inputs
+from seqline_plugins.task.split import Batch
 from seqline_tasks.video.encoding import ClipEncoding
 
 

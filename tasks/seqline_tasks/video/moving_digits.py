@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from seqline_plugins.task import Example
+from seqline_plugins.task.source import Example
 from seqline_tasks.data.digits import digits
 
 FRAMES, SIDE, DIGIT = 12, 16, 8

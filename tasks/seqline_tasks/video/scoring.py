@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from seqline_plugins.task import Batch, Example
+from seqline_plugins.task.source import Example
+from seqline_plugins.task.split import Batch
 from seqline_tasks.class_scores import ClassMetrics
 
 CLIPS, FRAMES = 6, 8

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from seqline_plugins.sources import DataSource
-from seqline_plugins.task import Example
+from seqline_plugins.task.source import DataSource, Example
 from seqline_tasks.clip_source import ClipSource
 from seqline_tasks.data.digits import version_of_digits
 from seqline_tasks.video.moving_digits import moving_digits

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from seqline_plugins.build import build_cell
-from seqline_plugins.cell import GatedCell, gates_of
+from seqline_plugins.cell import GatedCell
+from seqline_plugins.declarations import gates_of
 from seqline_plugins.recurrence.generated.compiler import NATIVE, find_compiler
 from seqline_plugins.recurrence.generated.library import Library, ProgramFields
 from seqline_plugins.recurrence.generated.plan import Plan, make_plan

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from seqline_plugins.cell import GatedCell, parameter_count
+from seqline_plugins.cell import GatedCell
 from seqline_plugins.conformance.cells.stack import (
     LENGTHS,
     gated_cell,
@@ -27,6 +27,7 @@ from seqline_plugins.conformance.verdict import (
     WrongError,
     in_one_line,
 )
+from seqline_plugins.declarations import parameter_count
 from seqline_plugins.recurrence import RecurrentStack
 
 CHECKS = Checks()

@@ -16,8 +16,10 @@ from seqline_plugins.conformance.subject import TaskSubject, apart
 from seqline_plugins.conformance.tasks.material import material
 from seqline_plugins.conformance.verdict import Checks, NotApplicableError, WrongError
 from seqline_plugins.errors import UserError
-from seqline_plugins.sources import DataSource
-from seqline_plugins.task import Encoding, Example, Head, Inputs
+from seqline_plugins.task.encoding import Encoding
+from seqline_plugins.task.head import Head
+from seqline_plugins.task.inputs import Inputs
+from seqline_plugins.task.source import DataSource, Example
 
 CHECKS = Checks()
 PARTS = ("train", "validation", "test")

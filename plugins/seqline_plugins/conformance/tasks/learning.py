@@ -14,7 +14,7 @@ from seqline_plugins.conformance.subject import TaskSubject, apart
 from seqline_plugins.conformance.tasks.material import ROWS, material
 from seqline_plugins.conformance.verdict import Checks, NotApplicableError, WrongError
 from seqline_plugins.errors import UserError
-from seqline_plugins.task import Head
+from seqline_plugins.task.head import Head
 
 CHECKS = Checks()
 MISSED = 0.1

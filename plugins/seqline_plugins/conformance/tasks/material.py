@@ -15,8 +15,13 @@ import torch
 from torch import Tensor
 
 from seqline_plugins.conformance.subject import TaskSubject, fill_slots
-from seqline_plugins.sources import DataSource
-from seqline_plugins.task import Batch, EncodedSplit, Encoding, Example, Head, Inputs, Metric, Task
+from seqline_plugins.task.encoding import Encoding
+from seqline_plugins.task.head import Head
+from seqline_plugins.task.inputs import Inputs
+from seqline_plugins.task.metrics import Metric
+from seqline_plugins.task.source import DataSource, Example
+from seqline_plugins.task.split import Batch, EncodedSplit
+from seqline_plugins.task.task import Task
 
 CHOSEN, ROWS, STEPS, HIDDEN = 400, 8, 32, 64
 """Training examples that some are chosen from, rows of a batch, steps of running text, hidden

@@ -19,17 +19,8 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from seqline_plugins.cell import (
-    GatedCell,
-    Parts,
-    Timestep,
-    check_settable,
-    gate_called,
-    gates_of,
-    new_state,
-    owns_of,
-    place_of,
-)
+from seqline_plugins.cell import GatedCell, Parts, Timestep, gate_called
+from seqline_plugins.declarations import check_settable, gates_of, new_state, owns_of, place_of
 from seqline_plugins.errors import DeclarationError, UserError
 from seqline_plugins.gate import blocks_of
 from seqline_plugins.recurrence.generated.graph import LEAVES, Equations, Graph, Node

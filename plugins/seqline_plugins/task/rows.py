@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from seqline_plugins.task import Batch, EncodedSplit
+from seqline_plugins.task.split import Batch, EncodedSplit
 
 FILE = "rows.arrow"
 
