@@ -24,6 +24,8 @@ def build(side):
     _, _, I, H = side["shape"]
     inputs = Inputs(side)
     stack = RecurrentStack({"name": side["cell"]}, I, H, kernel="generated")
+    for (layer,) in stack.layers:
+        layer.keep_at_most(side["budget"])
 
     def run():
         return stack(inputs.x, inputs.lengths)[0]

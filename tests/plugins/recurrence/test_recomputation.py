@@ -65,7 +65,8 @@ def test_what_a_call_will_take_can_be_asked_before() -> None:
     assert whole.training_flops == 3 * whole.forward_flops
     less = cost_of(cell, 3, 32, **shape, budget=0)
     assert less.kept_bytes < whole.kept_bytes / 9
-    assert less.training_flops == 4 * whole.forward_flops
+    again = 400 - 20  # all but the last chunk's steps
+    assert less.training_flops == 3 * whole.forward_flops + whole.forward_flops * again // 400
 
 
 def engine_stride(hidden_size: int) -> int:

@@ -55,7 +55,7 @@ def cost_of(
     fed = len(plan.equations.gates) * input_size
     recurrent = sum(n.op == "product" for n in in_order(plan.equations.new.values()))
     forward = 2 * batch * steps * hidden_size * (fed + recurrent * hidden_size)
-    again = forward if chunks > 1 and plan.keeps else 0
+    again = forward * (steps - kept) // steps if plan.keeps else 0
     return Cost((batch * kept * token + states) * bytes_each, forward, 3 * forward + again)
 
 

@@ -69,7 +69,8 @@ def run_generated(
     """Run a cell over time, forward or backward in it; equal to the reference loop.
 
     What the backward pass needs is kept, or, where that takes more bytes than the budget, computed
-    again chunk by chunk (Chen et al. 2016, "Training deep nets with sublinear memory cost").
+    again chunk by chunk (Chen et al. 2016, "Training deep nets with sublinear memory cost"); that
+    of the last chunk, which the backward pass reads first, is kept.
     """
     equations = library.plan.equations
     loop, left, gate = together(), None, None
@@ -140,15 +141,14 @@ class _Recurrence(torch.autograd.Function):
         keeps = shape.keeps and any(ctx.needs_input_grad)
         output = empty((B, x.shape[1], H), x.dtype)
         chunks = _chunks(shape, x, H) if keeps else [(0, x.shape[1])]
-        tapes = keeps and len(chunks) == 1 and library.plan.keeps
-        tape = _new_tape(shape, x, H, chunks[0]) if tapes else None
+        tape = _new_tape(shape, x, H, chunks[-1]) if keeps and library.plan.keeps else None
         bounds = [
             list(flat[len(flat) - shape.states :])
         ]  # the states before each chunk and after all
         for chunk in chunks:
             last = [x.new_empty(B, H) for _ in range(shape.states)]
             call = _call(shape, flat, output, chunk, bounds[-1], last)
-            call.tape = None if tape is None else address(tape)
+            call.tape = address(tape) if chunk == chunks[-1] else None
             with _packed(shape, call, "forward"):
                 library.forward(call)
             bounds.append(last)
@@ -186,7 +186,7 @@ class _Recurrence(torch.autograd.Function):
         carried: Sequence[Tensor | None] = [g if g is None else g.contiguous() for g in grads[1:]]
         upstream = None if grads[0] is None else grads[0].contiguous()
         for chunk, before in zip(reversed(ctx.chunks), reversed(ctx.bounds), strict=True):
-            if tape is None:  # never kept, or used up by an earlier backward pass
+            if tape is None:  # not the last chunk, or used up by an earlier backward pass
                 tape = _new_tape(shape, flat[0], output.shape[2], chunk)
                 if shape.library.plan.keeps:
                     again = [torch.empty_like(state) for state in before]
@@ -289,10 +289,11 @@ class _Gradients:
 
 
 def _chunks(shape: Shape, x: Tensor, H: int) -> list[tuple[int, int]]:
+    """Return the first and the end of each chunk's steps; only the first chunk may be shorter."""
     B, T, I = x.shape
     bytes_a_step = B * shape.library.tape_stride(I, H) * x.element_size()
     steps = steps_kept(T, bytes_a_step, shape.budget)
-    return [(start, min(start + steps, T)) for start in range(0, T, steps)]
+    return [(max(0, end - steps), end) for end in reversed(range(T, 0, -steps))]
 
 
 def steps_kept(T: int, bytes_a_step: int, budget: int | None) -> int:
