@@ -16,7 +16,7 @@ Groups, for --groups, a regular expression:
   scan           min_gru beside our own lstm
   peak           useful operations a second of lstm beside those of a 1024³ product
   recomputed     lstm of many steps, most of them recomputed in the backward pass
-  memory         the rise of anonymous memory in one training step, as it is and so
+  memory         the rise of anonymous memory in one training step, with and without that
 """
 
 import json
