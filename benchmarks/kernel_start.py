@@ -1,6 +1,6 @@
 """How long a cell's kernel takes to be there: compiled into an empty cache, and found in it later.
 
-Every built-in gated cell, each in a process of its own that has run it by the reference loop. What
+Every gated cell that is installed, each in a process that has run it by the reference loop. What
 counts is the first call of its generated kernel, forward and backward, less the second: tracing,
 the derivative, the source, the compiler or the cache, checksums and loading. Into the empty cache
 the engine that all cells share is compiled too.
@@ -20,7 +20,7 @@ SHAPE = (4, 8, 32, 64)
 
 
 def gated_cells():
-    """Return the names of the built-in cells that code is generated for."""
+    """Return the names of the installed cells that code is generated for."""
     from seqline_plugins.cell import GatedCell
     from seqline_plugins.discovery import installed, load
 

@@ -55,6 +55,20 @@ def test_the_tape_holds_what_the_budget_allows(monkeypatch: pytest.MonkeyPatch) 
     assert sizes[0] == 20 * sizes[1] and len(sizes) == 1 + 20
 
 
+def test_the_last_chunk_is_not_computed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[object] = []
+    forward = run.Library.forward
+
+    def counted(library: run.Library, call: run.CallFields) -> None:
+        calls.append(call)
+        forward(library, call)
+
+    monkeypatch.setattr(run.Library, "forward", counted)
+    stack = with_budget(stack_of({"name": "lstm"}, kernel="generated"), 0)
+    results(stack, inputs(2, 400, 3))
+    assert len(calls) == 20 + 19
+
+
 def test_what_a_call_will_take_can_be_asked_before() -> None:
     cell, shape = LSTM(), {"batch": 8, "steps": 400}
     whole = cost_of(cell, 3, 32, **shape)
