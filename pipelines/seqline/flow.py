@@ -13,13 +13,11 @@ from concurrent.futures import Future
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import Any
-from uuid import UUID
 
-from prefect import flow, get_client, tags, task
+from prefect import flow, get_client, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
-from prefect.flow_engine import run_flow_sync
 from prefect.runtime import flow_run, task_run
 from prefect.settings import PREFECT_API_URL
 from prefect.states import Cancelled
@@ -36,6 +34,7 @@ from seqline.runs.claim import claim
 from seqline.runs.record import RunRecord
 from seqline.schedules.policy import missed, policy
 from seqline.services.address import check_tracking
+from seqline.services.tagged_flow import call_tagged
 from seqline.services.trouble import passes
 from seqline.services.ui import tracking_pages
 from seqline.stages.folder import StageResult, Workspace, read_json
@@ -363,8 +362,7 @@ def run_pipeline(
         crash_flow_runs(record, str(PREFECT_API_URL.value()))
     token = _session.set(Session(attempt, reporter, tracking, lasting_server))
     try:
-        with tags(record.tag):
-            result = _call(record, task_run)
+        result = _call(record, task_run)
     finally:
         _session.reset(token)
     return _reports.pop(result["run_id"])
@@ -374,16 +372,6 @@ def _call(record: RunRecord, task_run: str | None) -> dict[str, Any]:
     """Call the flow; as a child of the task run, where there is one."""
     parameters = {part: record.config[part]["name"] for part in ("task", "architecture", "cell")}
     parameters |= {"seed": record.config["trainer"]["seed"], "overrides": record.overrides}
-    if task_run is None:
-        return _result(pipeline(**parameters))
-    with get_client(sync_client=True) as client:
-        made = client.create_flow_run(
-            pipeline, parameters=parameters, tags=[record.tag], parent_task_run_id=UUID(task_run)
-        )
-    return _result(run_flow_sync(pipeline, flow_run=made, parameters=parameters))
-
-
-def _result(returned: Any) -> dict[str, Any]:
-    """Return what a run that was not skipped gives; only those of a schedule are."""
-    assert isinstance(returned, dict)
-    return returned
+    result = call_tagged(pipeline, parameters, record.tag, parent=task_run)
+    assert isinstance(result, dict)  # only a run of a schedule is skipped
+    return result

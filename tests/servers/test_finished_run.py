@@ -61,6 +61,15 @@ def test_its_four_tasks_have_names_that_a_person_understands(served: Served, run
     ]
 
 
+def test_its_flow_run_alone_has_the_tag_of_the_run(served: Served, run: Run) -> None:
+    own = run.data.tags["prefect.flow_run"]
+    of_run = {"flow_runs": {"id": {"any_": [own]}}}
+    (flow_run,) = ask(served, "flow_runs/filter", **of_run)
+    assert flow_run["tags"] == [f"seqline:{run.data.tags['seqline.run']}"]
+    tasks = ask(served, "task_runs/filter", **of_run)
+    assert [one["tags"] for one in tasks] == [[]] * 4  # a tag would cost a question a task
+
+
 def test_the_flow_run_shows_the_figures_and_leads_to_mlflow(
     served: Served, run: Run, finished: dict[str, Any]
 ) -> None:

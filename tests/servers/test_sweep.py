@@ -87,6 +87,7 @@ def test_a_sweep_isolates_a_failure_and_goes_on_with_what_is_missing(
     of_sweep = {"flow_runs": {"id": {"any_": [flows["sweep: cell (gru, frail)"]["id"]]}}}
     tasks = ask(served, "task_runs/filter", **of_sweep)
     assert {one["name"] for one in tasks} <= {"gru", "frail"}
+    assert flows["sweep: cell (gru, frail)"]["tags"] and not any(one["tags"] for one in tasks)
     keys = {
         one["key"]
         for one in ask(

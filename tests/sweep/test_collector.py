@@ -13,11 +13,10 @@ from seqline.sweep import flow
 def test_the_collector_of_cycles_is_on_while_children_run(monkeypatch) -> None:
     seen = []
 
-    class Recorded:
-        def with_options(self, **options: Any) -> Any:
-            return lambda *given, **named: seen.append(gc.isenabled())
+    def recorded(*given: Any, **named: Any) -> None:
+        seen.append(gc.isenabled())
 
-    monkeypatch.setattr(flow, "sweep_flow", Recorded())
+    monkeypatch.setattr(flow, "call_tagged", recorded)
     record = SimpleNamespace(tag="a sweep", overrides=[])
     sweep: Any = SimpleNamespace(
         attempt=SimpleNamespace(record=record), parallel=1, name="", error=None

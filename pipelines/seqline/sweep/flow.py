@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from prefect import flow, tags, task
+from prefect import flow, task
 from prefect.artifacts import (
     create_link_artifact,
     create_markdown_artifact,
@@ -24,6 +24,7 @@ from prefect.states import Cancelled, Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from seqline.config.compose import compose
+from seqline.services.tagged_flow import call_tagged
 from seqline.startup import started
 from seqline.sweep.child import GRACE, PRUNE, STOP, Job
 from seqline.sweep.parents import Parents
@@ -225,10 +226,11 @@ def run_sweep(sweep: Sweep) -> None:
     started()
     token = _sweep.set(sweep)
     try:
-        with tags(sweep.attempt.record.tag):
-            runner: Any = ThreadPoolTaskRunner(max_workers=sweep.parallel)
-            of_runner = sweep_flow.with_options(task_runner=runner)
-            of_runner(sweep.name, sweep.attempt.record.overrides, return_state=True)
+        runner: Any = ThreadPoolTaskRunner(max_workers=sweep.parallel)
+        of_runner = sweep_flow.with_options(task_runner=runner)
+        record = sweep.attempt.record
+        parameters = {"name": sweep.name, "overrides": record.overrides}
+        call_tagged(of_runner, parameters, record.tag, returns="state")
     finally:
         _sweep.reset(token)
     if sweep.error is not None:
