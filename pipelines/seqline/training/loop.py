@@ -1,6 +1,6 @@
 """The training loop: updates until a bound is reached, the best weights kept.
 
-Everything that moves is in `Training`, and `Training.save` writes all of it.
+Everything that moves is in `Training`, and `Training.save` writes all of it (see `moving`).
 """
 
 from __future__ import annotations
@@ -19,25 +19,21 @@ from seqline.model import SequenceModel
 from seqline.reporter import Reporter, TrainingProgress
 from seqline.training.averaging import running_average
 from seqline.training.batches import Portion, Windows, cut_in_time, training_batches
-from seqline.training.checkpoint import (
-    load_checkpoint,
-    newest_intact,
-    random_states,
-    restore_random_states,
-    save_checkpoint,
-)
-from seqline.training.inference import Scores, Search, is_walked, score, to_device
+from seqline.training.checkpoint import load_checkpoint, newest_intact, save_checkpoint
+from seqline.training.gradient import Gradient, Sums
+from seqline.training.inference import Scores, Search, is_walked, score
 from seqline.training.interrupt import Interruptible
-from seqline.training.memory import AFTER, PIECES, give_back, out_of_memory, pieces_of
+from seqline.training.memory import AFTER, PIECES, give_back, out_of_memory
+from seqline.training.moving import put_back, taken
 from seqline.training.optimizer import learning_rate, make_optimizer
 from seqline.training.progress import Progress
-from seqline.training.serving import keep_to, kernels_of, other_kernels
+from seqline.training.serving import other_kernels
 from seqline.training.showing import Show
 from seqline_plugins.architecture import State
 from seqline_plugins.errors import UserError
 from seqline_plugins.task.metrics import Metric, Metrics
 from seqline_plugins.task.source import Example
-from seqline_plugins.task.split import Batch, EncodedSplit
+from seqline_plugins.task.split import EncodedSplit
 
 OnMetrics = Callable[[int, int, dict[str, float]], None]
 POINTS = 10
@@ -80,8 +76,6 @@ class Training:
         show: Show | None = None,
         loss: Mapping[str, Any] | None = None,
     ) -> None:
-        usual = {"normalize": "tokens", "backward": "batch", "scheduled_sampling": 0.0}
-        self.loss = {**usual, **(loss or {})}
         self.validation, self.search, self.show = validation, search, show
         self.splits, self.trainer, self.watchers = splits, trainer, watchers
         self.metrics, self.primary = metrics, primary
@@ -90,6 +84,7 @@ class Training:
             model, make_optimizer(model.parameters(), trainer)
         )
         self.model: SequenceModel = accelerator.unwrap_model(self.forward)
+        self.gradient = Gradient(self.forward, self.model, accelerator, loss or {})
         decay = trainer["average"]
         self.average = running_average(self.model, decay) if decay else None
         self.best = _copy(self.model)
@@ -97,7 +92,7 @@ class Training:
         self.carried: State | None = None
         """What the newest portion left, for the next one of the same rows to begin with."""
         self.read = self._training_split()
-        self.batches = self._batches_of_epoch()
+        self.batches = self.batches_of_epoch()
         self.kernels: dict[str, str] = {}
         self._told = self._saved = time.monotonic()
 
@@ -116,7 +111,7 @@ class Training:
                 self._tell()
                 if self.at.position >= len(self.batches):
                     self.at.epoch, self.at.position = self.at.epoch + 1, 0
-                    self.batches, self.carried = self._batches_of_epoch(), None
+                    self.batches, self.carried = self.batches_of_epoch(), None
                 minutes = (time.monotonic() - self._saved) / 60
                 if interrupt.asked or minutes >= self.trainer["checkpoint_minutes"]:
                     self.save()
@@ -148,7 +143,8 @@ class Training:
         assert streams is not None
         return streams
 
-    def _batches_of_epoch(self) -> Sequence[Portion]:
+    def batches_of_epoch(self) -> Sequence[Portion]:
+        """Return the batches, or windows in time, of the epoch under way."""
         steps = self.trainer["bptt_steps"]
         if self.walked:
             return Windows(len(self.read.lengths), int(self.read.lengths[0]), steps)
@@ -165,15 +161,13 @@ class Training:
         """One step of the optimizer: the mean loss over the targets of `accumulate` batches."""
         started = time.perf_counter()
         batches = self.batches[self.at.position : self.at.position + self.trainer["accumulate"]]
-        before = self.carried
         try:
-            loss, targets, tokens = self._gradient(batches)
+            sums = self._gradient(batches)
         except Exception as error:
             if self.at.pieces > 1 or not out_of_memory(error):
                 raise
             self._take_pieces()
-            self.carried = before
-            loss, targets, tokens = self._gradient(batches)
+            sums = self._gradient(batches)
         if self.trainer["clip_norm"] is not None:
             self.accelerator.clip_grad_norm_(self.model.parameters(), self.trainer["clip_norm"])
         share = self.at.share_done(self.trainer, len(self.batches))
@@ -187,9 +181,9 @@ class Training:
         if self.trainer["spare_memory"] and self.at.step % AFTER == 0:
             give_back()
         self.at.position += len(batches)
-        self.at.tokens += tokens
-        self.at.loss_sum += loss
-        self.at.loss_count += targets
+        self.at.tokens += sums.tokens
+        self.at.loss_sum += sums.loss
+        self.at.loss_count += sums.targets
         spent = time.perf_counter() - started
         self.at.seconds, self.at.busy_seconds = (
             self.at.seconds + spent,
@@ -198,44 +192,13 @@ class Training:
         if self.at.step % max(1, len(self.batches) // self.trainer["accumulate"] // POINTS) == 0:
             self._record({})
 
-    def _gradient(self, portions: Sequence[Portion]) -> tuple[float, int, int]:
-        """Set the gradient of one update; return the summed loss, the targets, the tokens."""
-        self.forward.train()
+    def _gradient(self, portions: Sequence[Portion]) -> Sums:
+        """Set the gradient of one update, and what is carried into the next."""
         done = self.at.share_done(self.trainer, len(self.batches))
-        for network in self.model.networks:
-            network.own_share = self.loss["scheduled_sampling"] * done
-        pieces = [pieces_of(range(len(one.rows)), self.at.pieces) for one in portions]
-        group = [
-            [portion.batch(self.read, places) for places in parts]
-            for portion, parts in zip(portions, pieces, strict=True)
-        ]
-        every = [batch for batches in group for batch in batches]
-        tokens = sum(int(batch["lengths"].sum()) for batch in every)
-        by_targets = self.loss["normalize"] == "tokens"
-        rows = sum(len(batch["lengths"]) for batch in every)
-        divisor = {"tokens": tokens, "sequences": rows, "none": 1}[self.loss["normalize"]]
-        known = None if by_targets and len(every) == 1 else divisor
-        losses, counts = [], []
-        for portion, parts, batches in zip(portions, pieces, group, strict=True):
-            before = self.carried if portion.goes_on else None
-            left = []
-            for places, batch in zip(parts, batches, strict=True):
-                own = before
-                if before is not None and len(parts) > 1:
-                    chosen = torch.tensor(list(places), device=self.device)
-                    own = {name: t.index_select(0, chosen) for name, t in before.items()}
-                loss, count, after = self._backward(batch, known, own)
-                losses.append(loss)
-                counts.append(count)
-                left.append(after)
-            self.carried = None
-            if portion.stop is not None:
-                self.carried = {name: torch.cat([one[name] for one in left]) for name in left[0]}
-        targets = max(1, int(sum(counts)))
-        if by_targets and len(every) > 1:  # divided by tokens, which were known beforehand
-            grads = [p.grad for p in self.model.parameters() if p.grad is not None]
-            torch._foreach_mul_(grads, tokens / targets)
-        return float(sum(losses)), targets, tokens
+        pieces = self.at.pieces
+        sums = self.gradient.add(portions, self.read, self.carried, pieces=pieces, done=done)
+        self.carried = sums.carried
+        return sums
 
     def _take_pieces(self) -> None:
         """From here on take each batch in parts: the same update, to other bits, in less memory."""
@@ -248,31 +211,6 @@ class Training:
             f"{PIECES} parts, its update the same. The bits of an undisturbed run are no longer "
             "promised."
         )
-
-    def _backward(
-        self, batch: Batch, divisor: int | None, state: State | None
-    ) -> tuple[Tensor, Tensor, State]:
-        """Add one batch's gradient; return its summed loss, its number of targets, its state after.
-
-        The loss is divided by `divisor`, by the number of targets where there is none. No gradient
-        goes back beyond `state`.
-        """
-        batch = to_device(batch, self.device)
-        hidden, after = self.forward(batch, state)
-        after = {name: tensor.detach() for name, tensor in after.items()}
-        with self.accelerator.autocast():
-            loss, count = self.model.loss(hidden, batch)
-            apart = None
-            if self.loss["backward"] != "batch":
-                apart = self.model.step_losses(hidden, batch)
-        by = count.clamp(min=1) if divisor is None else divisor
-        if apart is None:
-            self.accelerator.backward(loss / by)
-            return loss.detach(), count, after
-        parts = apart.sum(dim=0) if self.loss["backward"] == "step" else apart.sum(dim=1)
-        for number in range(len(parts)):  # each goes all the way back by itself
-            self.accelerator.backward(parts[number] / by, retain_graph=number + 1 < len(parts))
-        return loss.detach(), count, after
 
     def _validation_due(self) -> bool:
         epochs, every = self.at.epochs(len(self.batches)), self.trainer["validate_every"]
@@ -349,25 +287,8 @@ class Training:
 
     def save(self) -> Path:
         """Write a checkpoint of everything that moves."""
-        generators, random_state = random_states()
-        moments = self.optimizer.state_dict()["state"]
-        tensors: dict[str, Tensor] = dict(generators)
-        tensors |= {f"model.{name}": value for name, value in self.model.state_dict().items()}
-        tensors |= {f"best.{name}": value for name, value in self.best.items()}
-        for number, kept in moments.items():
-            tensors |= {
-                f"optimizer.{number}.{name}": torch.as_tensor(v) for name, v in kept.items()
-            }
-        tensors |= {f"carried.{name}": value for name, value in (self.carried or {}).items()}
-        if self.average is not None:
-            state = self.average.state_dict()
-            tensors |= {f"average.{name}": value for name, value in state.items()}
-        state_of = {
-            "progress": self.at.to_json(),
-            "random": random_state,
-            "kernels": kernels_of(self.model),
-        }
-        path = save_checkpoint(self.watchers.checkpoints, self.at.step, tensors, state_of)
+        tensors, state = taken(self)
+        path = save_checkpoint(self.watchers.checkpoints, self.at.step, tensors, state)
         self._saved = time.monotonic()
         return path
 
@@ -390,34 +311,8 @@ class Training:
 
     def restore(self, path: Path) -> None:
         """Go back to what a checkpoint holds; what follows is as if it had never stopped."""
-        tensors, state = load_checkpoint(path)
-        self.at = Progress.from_json(state["progress"])
-        self.model.load_state_dict(_under(tensors, "model."))
-        self.best = _under(tensors, "best.")
-        self.kernels = dict(state.get("kernels", {}))
-        keep_to(self.model, self.kernels)
-        if self.average is not None:
-            self.average.load_state_dict(_under(tensors, "average."))
-            keep_to(self.average.module, self.kernels)
-        moments: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in _under(tensors, "optimizer.").items():
-            number, key = name.split(".", 1)
-            moments.setdefault(int(number), {})[key] = tensor
-        described = self.optimizer.state_dict()
-        self.optimizer.load_state_dict({**described, "state": moments})
-        self.batches = self._batches_of_epoch()
-        carried = _under(tensors, "carried.")
-        self.carried = {n: tensor.to(self.device) for n, tensor in carried.items()} or None
-        restore_random_states(tensors, state["random"])
+        put_back(self, *load_checkpoint(path))
 
 
 def _copy(model: nn.Module) -> dict[str, Tensor]:
     return {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
-
-
-def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {
-        name.removeprefix(prefix): tensor
-        for name, tensor in tensors.items()
-        if name.startswith(prefix)
-    }
