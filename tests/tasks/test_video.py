@@ -198,6 +198,21 @@ def test_a_clip_given_to_predict_is_numbers_json_or_a_path(tmp_path: Path) -> No
         one.parse(["1,2", "1,2,x"], "input")
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("[]", r"found an array \(0,\).*expected numbers"),
+        ("[1, 2]", r"found an array \(2,\).*expected numbers"),
+        ("[[], []]", r"found an array \(2, 0\).*expected numbers"),
+        ("[[1, NaN]]", "holds a number that is none or infinite"),
+        ("[[1, 2], [3]]", "expected frames as JSON"),
+    ],
+)
+def test_frames_of_a_line_that_are_no_clip_are_named(line: str, said: str) -> None:
+    with pytest.raises(UserError, match=f"input, line 2: {said}"):
+        task().parse(["[[1, 2]]", line], "input")
+
+
 def test_moving_digits_of_the_test_are_in_no_clip_of_training() -> None:
     one = task(train=60, others=20)
     source = one.source(one.config)

@@ -59,7 +59,7 @@ def clip_of_line(line: str, place: str, numbers: int) -> Example:
             frames = np.asarray(json.loads(line), dtype=np.float64)
         except (ValueError, TypeError) as error:
             raise UserError(f"{place}: expected frames as JSON ({error}).") from error
-        return {"frames": frames.tolist(), "label": None, "place": place}
+        return {"frames": _frames(frames, place).tolist(), "label": None, "place": place}
     if Path(line).exists():
         clip = read_clip(Path(line))
         if clip is None:
@@ -170,18 +170,24 @@ def read_clip(path: Path) -> Any:
 
 
 def _shades(array: Any, path: Path) -> Any:
-    if array.ndim == 4:
+    array = _frames(array, str(path))
+    unit = array.ndim == 3 and array.max() <= 1
+    return (array * 255 if unit else array).round(6)
+
+
+def _frames(array: Any, place: str) -> Any:
+    """Return pictures (T, H, W) or points (T, F) as numbers, the mean of a picture's channels."""
+    if array.ndim == 4 and array.dtype.kind in "uifb":
         array = array.mean(axis=-1)
-    if array.ndim not in (2, 3) or not len(array) or array.dtype.kind not in "uifb":
+    if array.ndim not in (2, 3) or not array.size or array.dtype.kind not in "uifb":
         raise UserError(
-            f"{path}: found an array {array.shape} of {array.dtype}, expected numbers (T, H, W), "
+            f"{place}: found an array {array.shape} of {array.dtype}, expected numbers (T, H, W), "
             "(T, H, W, channels), or points (T, F)."
         )
     array = array.astype(np.float64)
     if not np.isfinite(array).all():
-        raise UserError(f"{path}: holds a number that is none or infinite (NaN, inf).")
-    unit = array.ndim == 3 and array.max() <= 1
-    return (array * 255 if unit else array).round(6)
+        raise UserError(f"{place}: holds a number that is none or infinite (NaN, inf).")
+    return array
 
 
 def _frame(path: Path) -> Any:
