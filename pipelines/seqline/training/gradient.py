@@ -55,8 +55,9 @@ class Gradient:
         pieces: int = 1,
         done: float = 0.0,
     ) -> Sums:
-        """Add the gradient of the mean loss over the targets of all portions.
+        """Add the gradient of the loss of all portions, usually its mean over their targets.
 
+        What was there before must be gone: it would be scaled with the rest.
         A portion that goes on begins with the state `carried`. Each is taken in `pieces`, one
         after the other. `done` is the share of the training that is over.
         """
