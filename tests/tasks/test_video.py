@@ -204,6 +204,7 @@ def test_a_clip_given_to_predict_is_numbers_json_or_a_path(tmp_path: Path) -> No
         ("[]", r"found an array \(0,\).*expected numbers"),
         ("[1, 2]", r"found an array \(2,\).*expected numbers"),
         ("[[], []]", r"found an array \(2, 0\).*expected numbers"),
+        ("[[[[]]]]", r"found an array \(1, 1, 1, 0\).*expected numbers"),
         ("[[1, NaN]]", "holds a number that is none or infinite"),
         ("[[1, 2], [3]]", "expected frames as JSON"),
     ],

@@ -177,7 +177,7 @@ def _shades(array: Any, path: Path) -> Any:
 
 def _frames(array: Any, place: str) -> Any:
     """Return pictures (T, H, W) or points (T, F) as numbers, the mean of a picture's channels."""
-    if array.ndim == 4 and array.dtype.kind in "uifb":
+    if array.ndim == 4 and array.size and array.dtype.kind in "uifb":
         array = array.mean(axis=-1)
     if array.ndim not in (2, 3) or not array.size or array.dtype.kind not in "uifb":
         raise UserError(
